@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The owner of one file descriptor: closed exactly once, when the owner is destroyed or given another one. It
+// may stand in a message's transfer list; the receiver then has a descriptor of the same open file.
+#pragma once
+
+#include <utility>
+
+#include <portolan/export.hpp>
+
+namespace portolan {
+inline namespace v1 {
+
+/// Owns a descriptor of any kind, or none. Move-only; a moved-from object owns none. Not for concurrent use
+/// by several threads. Closing never throws and preserves errno; an error that close() reports is ignored,
+/// since the descriptor is gone all the same.
+class PORTOLAN_API FileDescriptor {
+ public:
+  /// Owns none.
+  constexpr FileDescriptor() noexcept = default;
+
+  /// Takes `descriptor` over; a negative number means none.
+  constexpr explicit FileDescriptor(int descriptor) noexcept
+      : descriptor_(descriptor < 0 ? -1 : descriptor) {}
+
+  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_(other.release()) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    reset(other.release());
+    return *this;
+  }
+  ~FileDescriptor() { reset(); }
+
+  /// The number, which stays owned; -1 if there is none.
+  [[nodiscard]] constexpr int get() const noexcept { return descriptor_; }
+
+  /// Whether a descriptor is owned.
+  [[nodiscard]] constexpr explicit operator bool() const noexcept { return descriptor_ >= 0; }
+
+  /// Gives the descriptor to the caller, who closes it; this object owns none afterwards.
+  [[nodiscard]] constexpr int release() noexcept { return std::exchange(descriptor_, -1); }
+
+  /// Closes what is owned and takes `descriptor` over.
+  void reset(int descriptor = -1) noexcept {
+    const int old = std::exchange(descriptor_, descriptor < 0 ? -1 : descriptor);
+    if (old >= 0) close_now(old);
+  }
+
+  /// Another descriptor of the same open file, closed on exec. Throws PortError when the kernel has no room,
+  /// or when nothing is owned (EBADF); this object is unchanged.
+  [[nodiscard]] FileDescriptor duplicate() const { return duplicate_of(descriptor_); }
+
+  /// The same for a descriptor that somebody else owns.
+  [[nodiscard]] static FileDescriptor duplicate_of(int descriptor);
+
+ private:
+  static void close_now(int descriptor) noexcept;
+
+  int descriptor_ = -1;
+};
+
+}  // namespace v1
+}  // namespace portolan

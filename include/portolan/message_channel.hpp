@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The Web's MessageChannel: two ports that are each other's peers.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include <portolan/export.hpp>
+#include <portolan/message_port.hpp>
+#include <portolan/trust.hpp>
+
+namespace portolan {
+inline namespace v1 {
+
+struct ChannelOptions {
+  std::size_t limit_bytes =
+      64 << 20;            ///< of unread messages, each way; rounded up to what the segment's blocks allow
+  std::string label = {};  ///< for people and tools; its first 63 bytes are kept
+  Trust trust = Trust::same_user;
+  bool prefault = false;  ///< gives both rings all their memory now, so that no post waits for a page later
+};
+
+/// Costs a memory file and a socketpair; neither port is mapped before its first use. Throws PortError
+/// (descriptors, memory).
+class PORTOLAN_API MessageChannel {
+ public:
+  MessageChannel() : MessageChannel(ChannelOptions{}) {}
+  explicit MessageChannel(const ChannelOptions& options);
+
+  MessagePort port1;
+  MessagePort port2;
+};
+
+}  // namespace v1
+}  // namespace portolan

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A message, as its receiver holds it: in place in the channel's memory, with the ports that came along.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <portolan/codec.hpp>
+#include <portolan/encoding.hpp>
+#include <portolan/event.hpp>
+#include <portolan/export.hpp>
+#include <portolan/file_descriptor.hpp>
+
+namespace portolan {
+
+namespace ring {
+struct Extent;
+}
+namespace port {
+class PortState;
+class Segment;
+struct Enclosures;
+}  // namespace port
+
+inline namespace v1 {
+
+class MessagePort;
+class Message;
+
+/// What a message and an event of it have in common: reading the payload. The bytes may be shared memory: a
+/// peer of the same user can still change them while they are read (of a foreign channel they are a private
+/// copy).
+class PORTOLAN_API MessageContent {
+ public:
+  /// How the sender wrote it.
+  [[nodiscard]] Format format() const noexcept { return format_; }
+
+  /// A copy of the payload.
+  [[nodiscard]] std::vector<std::byte> copy_bytes() const { return {data_, data_ + size_bytes_}; }
+
+  /// Reads the payload as T, by the rules of codec.hpp. Throws DataCloneError if it holds anything else, and
+  /// then has consumed nothing. The first success moves the ports that T contains out of ports().
+  template <class T>
+  [[nodiscard]] T data() {
+    std::optional<T> value;
+    read([](Source& source, void* into) { static_cast<std::optional<T>*>(into)->emplace(decode<T>(source)); },
+         &value);
+    return std::move(*value);
+  }
+
+  /// Whether data<T>() would succeed. Takes nothing.
+  template <class T>
+  [[nodiscard]] bool is() const noexcept {
+    return const_cast<MessageContent*>(this)->readable(
+        [](Source& source, void*) { static_cast<void>(decode<T>(source)); });
+  }
+
+  /// The ports that came along, in list order. A slot is detached once its port was moved out, or if its port
+  /// was taken from the kernel by a reader that was killed.
+  [[nodiscard]] std::span<MessagePort> ports() noexcept PORTOLAN_LIFETIMEBOUND;
+
+  /// The descriptors that came along, in list order; moved out by the caller.
+  [[nodiscard]] std::span<FileDescriptor> descriptors() noexcept PORTOLAN_LIFETIMEBOUND;
+
+  /// Its first reader was killed before it was done with it: it may have been seen before, or not.
+  [[nodiscard]] bool redelivered() const noexcept { return redelivered_; }
+
+ protected:
+  using Decoder = void (*)(Source&, void*);
+
+  MessageContent() noexcept = default;
+  MessageContent(MessageContent&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)),
+        size_bytes_(std::exchange(other.size_bytes_, 0)),
+        enclosures_(std::exchange(other.enclosures_, nullptr)),
+        format_(other.format_),
+        redelivered_(other.redelivered_),
+        trusted_(other.trusted_),
+        broken_(other.broken_) {}
+  MessageContent& operator=(MessageContent&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_bytes_, other.size_bytes_);
+    std::swap(enclosures_, other.enclosures_);
+    format_ = other.format_;
+    redelivered_ = other.redelivered_;
+    trusted_ = other.trusted_;
+    broken_ = other.broken_;
+    return *this;
+  }
+  ~MessageContent() {
+    if (enclosures_ != nullptr) close_enclosures();
+  }
+
+  const std::byte* data_ = nullptr;
+  std::size_t size_bytes_ = 0;
+  port::Enclosures* enclosures_ = nullptr;  // owned; null: nothing came along
+  Format format_ = Format::bytes;
+  bool redelivered_ = false;
+  bool trusted_ = true;
+  bool broken_ = false;  // what came along was cut off by the kernel: reading it is an error
+
+ private:
+  friend class port::PortState;
+  friend class MessageEvent;
+  friend class Message;
+
+  void read(Decoder decoder, void* into);
+  bool readable(Decoder decoder) noexcept;
+  void close_enclosures() noexcept;
+};
+
+/// A message as an event, at its port. Belongs to the port's receiving thread, and ends there; while it
+/// lives, its memory is not reused. Once it ends, or the next message is received, the message counts as read
+/// by the sender. Events may outlive their port: if that was moved away they go on showing what they showed,
+/// as a private copy.
+class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
+ public:
+  /// Moving brings the message along; the moved-from event is empty.
+  MessageEvent(MessageEvent&& other) noexcept;
+  MessageEvent& operator=(MessageEvent&& other) noexcept;
+  ~MessageEvent() override {
+    if (port_ != nullptr) let_go();
+  }
+
+  /// The payload in place: valid while this event lives. 8-byte aligned.
+  [[nodiscard]] std::span<const std::byte> bytes() const& noexcept PORTOLAN_LIFETIMEBOUND {
+    return {data_, size_bytes_};
+  }
+  std::span<const std::byte> bytes() const&& = delete;
+
+  /// The payload as text, in place; whether it was posted as text is format()'s to say.
+  [[nodiscard]] std::string_view text() const& noexcept PORTOLAN_LIFETIMEBOUND {
+    return {reinterpret_cast<const char*>(data_), size_bytes_};
+  }
+  std::string_view text() const&& = delete;
+
+  /// Makes a message of it that any thread may hold and destroy. The event is empty afterwards.
+  [[nodiscard]] Message keep() &&;
+
+ private:
+  friend class port::PortState;
+  friend class Received;
+  friend class Message;
+
+  explicit MessageEvent(std::string_view type = "message") noexcept : Event(LibraryMade{type}) {}
+  void let_go() noexcept;
+
+  port::PortState* port_ = nullptr;  // whose memory is pinned; null: none
+  ring::Extent* extent_ = nullptr;
+  std::uint64_t sequence_ = 0;
+  std::uint64_t past_offset_ = 0;
+  std::uint32_t frame_payload_bytes_ = 0;
+};
+
+/// A message that was kept: counts as read, but its memory stays in use until this is destroyed. Movable
+/// between threads; not for two at a time.
+class PORTOLAN_API Message final : public MessageContent {
+ public:
+  Message() noexcept = default;
+  Message(Message&& other) noexcept;
+  Message& operator=(Message&& other) noexcept;
+  ~Message();
+
+  [[nodiscard]] std::span<const std::byte> bytes() const& noexcept PORTOLAN_LIFETIMEBOUND {
+    return {data_, size_bytes_};
+  }
+  std::span<const std::byte> bytes() const&& = delete;
+  [[nodiscard]] std::string_view text() const& noexcept PORTOLAN_LIFETIMEBOUND {
+    return {reinterpret_cast<const char*>(data_), size_bytes_};
+  }
+  std::string_view text() const&& = delete;
+
+ private:
+  friend class MessageEvent;
+  void let_go() noexcept;
+
+  std::shared_ptr<port::Segment> segment_;
+  ring::Extent* extent_ = nullptr;
+};
+
+}  // namespace v1
+}  // namespace portolan

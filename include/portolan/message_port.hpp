@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The Web's MessagePort: one end of a channel, which this process may use, hand on, or close.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <portolan/close_event.hpp>
+#include <portolan/codec.hpp>
+#include <portolan/error.hpp>
+#include <portolan/event_target.hpp>
+#include <portolan/export.hpp>
+#include <portolan/gather.hpp>
+#include <portolan/message_event.hpp>
+#include <portolan/port_handle.hpp>
+#include <portolan/received.hpp>
+#include <portolan/space.hpp>
+#include <portolan/transfer_list.hpp>
+#include <portolan/trust.hpp>
+
+namespace portolan {
+
+namespace port {
+class PortState;
+struct PortAccess;
+}  // namespace port
+
+inline namespace v1 {
+
+class EventLoop;
+
+enum class PostResult : std::uint8_t {
+  posted,
+  full,       ///< the channel's limit, or the socket's room for ports: nothing was posted, everything is the
+              ///< caller's
+  closed,     ///< an end is closed: the message is dropped, the transfer list detached, as on the Web
+  detached,   ///< this port was moved away: likewise
+  timed_out,  ///< no room came in time: nothing was posted, everything is the caller's
+};
+
+/// Unread by the peer.
+struct Buffered {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Who made the channel, as the kernel tells; a port that was handed on may be anybody else's by now.
+struct Peer {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t pid = 0;
+};
+
+struct ChannelInfo {
+  std::string id;  ///< 32 hexadecimal digits, the same at both ends
+  std::string label;
+  std::uint64_t limit_bytes = 0;  ///< of unread messages, each way
+  Trust trust = Trust::same_user;
+  std::uint64_t messages_posted = 0;
+  std::uint64_t bytes_posted = 0;
+  std::uint64_t messages_received = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t adoptions = 0;  ///< how often this end has found a new owner
+};
+
+/// One end of a channel. Move-only; default-constructed it is detached; its destructor closes it.
+///
+/// Threads: one thread posts, one thread receives, close() comes from any; events and their listeners belong
+/// to the loop's thread. Transferring a port needs both threads idle (sleepers are woken and find it
+/// detached). Moving the C++ object is no transfer: listeners and the started state come along. Transferring
+/// is: they stay behind, and this object is detached for good. Death: if the peer's process ends, everything
+/// it has posted is still received, then the port is closed.
+class PORTOLAN_API MessagePort final : public EventTarget {
+ public:
+  MessagePort() noexcept;
+  MessagePort(MessagePort&& other) noexcept;
+  MessagePort& operator=(MessagePort&& other) noexcept;
+  ~MessagePort() override;
+
+  // ---- posting: never blocks, but for post_message_for
+
+  /// Posts a copy of `value`, written by the rules of codec.hpp, with the ports in it if it is an rvalue and
+  /// with those in the list. Throws DataCloneError (a value or list that cannot go), QueueFullError (the
+  /// limit of unread bytes, or the room for unread messages with ports) and PortError (the kernel), in all
+  /// cases with everything still the caller's. On a closed or detached port it only detaches the list.
+  template <class T>
+  void post_message(T&& value, PostOptions options = {}) {
+    if (submit(std::forward<T>(value), options, std::chrono::nanoseconds::zero()) == PostResult::full)
+      throw_full();
+  }
+
+  /// The same, with every ordinary outcome as a value.
+  template <class T>
+  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options = {}) {
+    return submit(std::forward<T>(value), options, std::chrono::nanoseconds::zero());
+  }
+
+  /// The same, and waits for room for at most `patience`.
+  template <class T>
+  [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value,
+                                            PostOptions options = {}) {
+    const PostResult result = submit(std::forward<T>(value), options, patience);
+    return result == PostResult::full ? PostResult::timed_out : result;
+  }
+
+  /// Several byte ranges as one message of bytes.
+  void post_message(Gather parts, PostOptions options = {});
+  [[nodiscard]] PostResult try_post_message(Gather parts, PostOptions options = {});
+
+  /// Room for a message of up to `bytes` to be written in place. One reservation is open at a time
+  /// (InvalidStateError). Throws QueueFullError, PortError; on a closed or detached port the space is private
+  /// memory and its commit does nothing.
+  [[nodiscard]] Space reserve(std::size_t bytes);
+  /// Empty when there is no room.
+  [[nodiscard]] std::optional<Space> try_reserve(std::size_t bytes);
+
+  // ---- receiving without events
+
+  /// The next message; waits for it. Throws PortError if the kernel has no descriptors for the message's
+  /// ports, or no memory: then the message stays, and a later call gets it.
+  [[nodiscard]] Received receive();
+  [[nodiscard]] Received try_receive();
+  [[nodiscard]] Received receive_for(std::chrono::nanoseconds patience);
+  [[nodiscard]] Received receive(std::stop_token stop);
+  /// Fills `batch` from its beginning with what is there now, and returns how many. All of them stay in hand
+  /// until the next receive. Does not wait.
+  [[nodiscard]] std::size_t receive_batch(std::span<Received> batch);
+
+  // ---- events
+
+  /// The handler for messages; the first one enables the queue and binds the port to this thread's loop. F
+  /// takes a MessageEvent&.
+  template <class F>
+  requires EventListener<F>
+  void on_message(F handler) & { set_message_handler(as_callback(std::move(handler))); }
+
+  /// The handler gets data<T>(): F(T) or F(T, MessageEvent&). A message that is no T becomes a messageerror.
+  template <class T, class F>
+  requires(std::is_invocable_v<F&, T> ||
+           std::is_invocable_v<F&, T, MessageEvent&>) void on_message(F handler) & {
+    set_message_handler([this_handler = std::move(handler)](Event& event) mutable {
+      auto& message = static_cast<MessageEvent&>(event);
+      std::optional<T> value = read_or_fail<T>(message);
+      if (!value) return;
+      if constexpr (std::is_invocable_v<F&, T, MessageEvent&>)
+        this_handler(std::move(*value), message);
+      else
+        this_handler(std::move(*value));
+    });
+  }
+
+  /// For messages that could not be read. F takes a MessageEvent&.
+  template <class F>
+  requires EventListener<F>
+  void on_message_error(F handler) & {
+    set_handler("messageerror", as_callback(std::move(handler)));
+    bind();
+  }
+
+  /// The end of the channel, once, after the last message: F takes a CloseEvent&. Also comes if the queue is
+  /// empty and not enabled. Not for one's own close().
+  template <class F>
+  requires EventListener<F>
+  void on_close(F handler) & {
+    set_handler("close", as_callback(std::move(handler)));
+    bind();
+  }
+
+  /// There is room again after a post found none: F takes an Event&.
+  template <class F>
+  requires EventListener<F>
+  void on_drain(F handler) & {
+    set_handler("drain", as_callback(std::move(handler)));
+    bind();
+  }
+
+  /// Enables the queue and binds the port to this thread's loop, unless it is bound. A transferred port must
+  /// be started again.
+  void start();
+  /// Binds the port to `loop`, whose thread this must be.
+  void attach(EventLoop& loop);
+  /// Whether an open port with a listener keeps run() going. It does, until unref().
+  void ref() noexcept;
+  void unref() noexcept;
+  [[nodiscard]] bool has_ref() const noexcept;
+
+  /// Closes this end; from any thread, any number of times. Every waiter here returns, and the peer is told
+  /// at once, after everything that was posted. Messages that were in a started queue are still delivered.
+  void close() noexcept;
+
+  // ---- somebody else's loop
+
+  /// A descriptor that is readable (level-triggered) while dispatch() has something to do. Binds the port to
+  /// it instead of a loop. Stays the port's. Throws PortError.
+  [[nodiscard]] int native_handle();
+  /// Runs the listeners for what is there, without blocking. Returns how many events. What a listener throws
+  /// comes out at the end, unless an exception handler takes it.
+  std::size_t dispatch();
+
+  // ---- what is going on
+
+  /// Neither detached nor closed, and the other end not known to be gone.
+  [[nodiscard]] bool is_open() const noexcept;
+  [[nodiscard]] Buffered buffered_amount() const noexcept;
+  /// Throws PortError, or InvalidStateError if detached or closed.
+  [[nodiscard]] Peer peer() const;
+  [[nodiscard]] ChannelInfo info() const;
+
+  // ---- by hand
+
+  /// The port as two descriptors. Throws as a transfer does; then the port is unchanged.
+  [[nodiscard]] PortHandle release() &&;
+  /// The port of a handle. Throws DataCloneError if the descriptors are no port, or if somebody else has
+  /// adopted it; PortError if the kernel refuses, and then the handle is unchanged.
+  [[nodiscard]] static MessagePort adopt(PortHandle&& handle);
+
+  /// Duplicates of the two descriptors, for a supervisor that outlives this port's owner. While it lives, the
+  /// peer does not see the owner's death.
+  [[nodiscard]] PortHandle custody_handle() const;
+  /// The port of an owner that was killed: the message it had in hand comes again, marked; everything later
+  /// once. `owner` is the pidfd of the former owner, which must have ended (InvalidStateError). Throws as
+  /// adopt() does, also if the owner had moved the port away.
+  [[nodiscard]] static MessagePort recover(PortHandle&& handle, const FileDescriptor& owner);
+
+ private:
+  friend struct port::PortAccess;
+  friend class Space;
+  using Encoder = void (*)(void* value, Sink& sink);
+
+  template <class T>
+  PostResult submit(T&& value, const PostOptions& options, std::chrono::nanoseconds patience) {
+    using Value = std::remove_cvref_t<T>;
+    constexpr Format kFormat = format_of<Value>();
+    if constexpr (kFormat == Format::bytes || kFormat == Format::text) {
+      return submit_flat(flat_bytes(value), kFormat, options, patience);
+    } else if constexpr (kFormat == Format::plain) {
+      return submit_flat(std::as_bytes(std::span(std::addressof(value), 1)), kFormat, options, patience);
+    } else if constexpr (kFormat == Format::number) {
+      return submit_flat(number_message<Value>(value), kFormat, options, patience);
+    } else {
+      using Held = std::remove_reference_t<T>;
+      return submit_encoded(
+          const_cast<Value*>(std::addressof(value)),
+          [](void* held, Sink& sink) { encode(static_cast<T&&>(*static_cast<Held*>(held)), sink); }, kFormat,
+          options, patience);
+    }
+  }
+
+  template <class T>
+  static std::optional<T> read_or_fail(MessageEvent& message) {
+    try {
+      return message.data<T>();
+    } catch (const DataCloneError&) {
+      dispatch_message_error(message);
+      return std::nullopt;
+    }
+  }
+
+  PostResult submit_flat(std::span<const std::byte> bytes, Format format, const PostOptions& options,
+                         std::chrono::nanoseconds patience);
+  PostResult submit_encoded(void* value, Encoder encoder, Format format, const PostOptions& options,
+                            std::chrono::nanoseconds patience);
+  [[noreturn]] void throw_full() const;
+  void set_message_handler(ListenerCallback handler);
+  static void dispatch_message_error(MessageEvent& message);
+  void bind();
+
+  std::shared_ptr<port::PortState> state_;  // null: detached
+};
+
+}  // namespace v1
+}  // namespace portolan

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Channels, ports, bytes, text, events, loops and workers: everything that needs no Boost.
+#pragma once
+
+#include <portolan/callback.hpp>
+#include <portolan/close_event.hpp>
+#include <portolan/codec.hpp>
+#include <portolan/encoding.hpp>
+#include <portolan/error.hpp>
+#include <portolan/event.hpp>
+#include <portolan/event_loop.hpp>
+#include <portolan/event_target.hpp>
+#include <portolan/exit_status.hpp>
+#include <portolan/file_descriptor.hpp>
+#include <portolan/gather.hpp>
+#include <portolan/handover.hpp>
+#include <portolan/inheritance.hpp>
+#include <portolan/message_channel.hpp>
+#include <portolan/message_event.hpp>
+#include <portolan/message_port.hpp>
+#include <portolan/port_handle.hpp>
+#include <portolan/received.hpp>
+#include <portolan/space.hpp>
+#include <portolan/transfer_list.hpp>
+#include <portolan/trust.hpp>
+#include <portolan/worker.hpp>

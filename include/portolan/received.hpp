@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The outcome of a receive: a message, or why there is none.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <portolan/export.hpp>
+#include <portolan/message_event.hpp>
+
+namespace portolan {
+inline namespace v1 {
+
+enum class ReceiveStatus : std::uint8_t {
+  message,    ///< there is one
+  empty,      ///< nothing there now (try_receive only)
+  timed_out,  ///< nothing came in time
+  stopped,    ///< the stop token was triggered
+  closed,     ///< the other end is gone and everything was read; or this end was closed or detached
+};
+
+/// Converts to true if there is a message, which `->` and `*` give: an empty one if there is none. As an
+/// event it belongs to the receiving thread, and the next receive counts it as read.
+class Received {
+ public:
+  Received() noexcept = default;
+  explicit Received(ReceiveStatus status) noexcept : outcome_(status) {}
+  /// The moved-from one is empty.
+  Received(Received&& other) noexcept
+      : event_(std::move(other.event_)), outcome_(std::exchange(other.outcome_, ReceiveStatus::empty)) {}
+  Received& operator=(Received&& other) noexcept {
+    event_ = std::move(other.event_);
+    outcome_ = std::exchange(other.outcome_, ReceiveStatus::empty);
+    return *this;
+  }
+  ~Received() = default;
+
+  [[nodiscard]] explicit operator bool() const noexcept { return outcome_ == ReceiveStatus::message; }
+  [[nodiscard]] ReceiveStatus status() const noexcept { return outcome_; }
+  [[nodiscard]] MessageEvent* operator->() noexcept PORTOLAN_LIFETIMEBOUND { return &event_; }
+  [[nodiscard]] MessageEvent& operator*() & noexcept PORTOLAN_LIFETIMEBOUND { return event_; }
+  [[nodiscard]] MessageEvent&& operator*() && noexcept { return std::move(event_); }
+
+ private:
+  friend class port::PortState;
+
+  MessageEvent event_;
+  ReceiveStatus outcome_ = ReceiveStatus::empty;
+};
+
+}  // namespace v1
+}  // namespace portolan

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Room in the channel's own memory, to write a message in place.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include <portolan/export.hpp>
+#include <portolan/transfer_list.hpp>
+
+namespace portolan {
+
+namespace port {
+class Reservation;
+}
+
+inline namespace v1 {
+
+/// Belongs to the posting thread of its port, and must end before the port is used for another post or moved.
+/// Destroyed without commit, the message was never there.
+class PORTOLAN_API Space {
+ public:
+  Space(Space&&) noexcept;
+  Space& operator=(Space&&) noexcept;
+  ~Space();
+
+  /// 8-byte aligned; its content is unspecified.
+  [[nodiscard]] std::span<std::byte> bytes() noexcept PORTOLAN_LIFETIMEBOUND { return bytes_; }
+
+  /// Posts the first `written` bytes; once. Throws std::length_error if that is more than was reserved,
+  /// InvalidStateError if there was a commit before, and what post_message throws for the list.
+  void commit(std::size_t written, PostOptions options = {});
+
+ private:
+  friend class MessagePort;
+  Space(std::unique_ptr<port::Reservation> reservation, std::span<std::byte> bytes) noexcept;
+
+  std::unique_ptr<port::Reservation> reservation_;
+  std::span<std::byte> bytes_;
+};
+
+}  // namespace v1
+}  // namespace portolan

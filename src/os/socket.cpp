@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Making, asking and inspecting sockets; packets are in packet_io.cpp.
+#include "os/socket.hpp"
+
+#include <cerrno>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "os/refusal.hpp"
+
+namespace portolan::os {
+namespace {
+
+// -1 if it cannot be asked.
+int option(int socket, int name) noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+std::size_t counted(int socket, unsigned long request) noexcept {
+  int bytes = 0;
+  return ::ioctl(socket, request, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+bool connected(int socket) noexcept {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  return ::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+}
+
+}  // namespace
+
+std::array<FileDescriptor, 2> make_socket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    throw_refusal(last_error(), "socketpair", {}, "close descriptors or raise RLIMIT_NOFILE (ulimit -n)");
+  }
+  return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+std::size_t queued_bytes(int socket) noexcept {
+  return counted(socket, FIONREAD);
+}
+
+std::size_t unsent_bytes(int socket) noexcept {
+  return counted(socket, SIOCOUTQ);
+}
+
+std::size_t send_capacity(int socket) noexcept {
+  const int bytes = option(socket, SO_SNDBUF);
+  return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+void shutdown_both(int socket) noexcept {
+  ::shutdown(socket, SHUT_RDWR);
+}
+
+bool hung_up(int socket) noexcept {
+  pollfd asked{socket, 0, 0};  // hang-up and error are reported without asking
+  return ::poll(&asked, 1, 0) > 0 && (asked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+std::error_code peer_credentials(int socket, Credentials& out) noexcept {
+  ucred found{};
+  socklen_t size = sizeof found;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &found, &size) != 0) return last_error();
+  out = {found.pid, found.uid, found.gid};
+  return {};
+}
+
+std::uint64_t socket_inode(int socket) noexcept {
+  struct stat status {};
+  return ::fstat(socket, &status) == 0 ? status.st_ino : 0;
+}
+
+SocketFault inspect_socket(int socket, int carrier) noexcept {
+  // First, because the kernel answers it alone; fstat of what it is instead could wait for a file server.
+  const int domain = option(socket, SO_DOMAIN);
+  if (domain < 0) return SocketFault::not_a_socket;
+  if (domain != AF_UNIX || option(socket, SO_TYPE) != SOCK_SEQPACKET) return SocketFault::wrong_kind;
+  if (option(socket, SO_ACCEPTCONN) != 0) return SocketFault::listening;
+  if (!connected(socket)) return SocketFault::not_connected;
+  if (carrier >= 0 && socket_inode(socket) == socket_inode(carrier)) return SocketFault::is_its_carrier;
+  return SocketFault::none;
+}
+
+bool is_carrier(int socket) noexcept {
+  return option(socket, SO_DOMAIN) == AF_UNIX && option(socket, SO_ACCEPTCONN) == 0;
+}
+
+std::string_view describe(SocketFault fault) noexcept {
+  switch (fault) {
+    case SocketFault::none:
+      return "it is as it should be";
+    case SocketFault::not_a_socket:
+      return "it is no socket";
+    case SocketFault::wrong_kind:
+      return "it is no AF_UNIX SEQPACKET socket";
+    case SocketFault::listening:
+      return "it is a listening socket";
+    case SocketFault::not_connected:
+      return "it is not connected";
+    case SocketFault::is_its_carrier:
+      return "it is the socket that it came over";
+  }
+  return "unknown";
+}
+
+void kick_socket_collector() noexcept {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
+  const FileDescriptor first(ends[0]);
+  const FileDescriptor second(ends[1]);
+}
+
+}  // namespace portolan::os

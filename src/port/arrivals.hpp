@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The descriptors that wait for an endpoint in its socket: found again by the number that their frame names.
+// docs/ring-protocol.md: "Transfer", the receiver's half.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+#include <portolan/file_descriptor.hpp>
+
+#include "os/descriptor_room.hpp"
+#include "ring/layout.hpp"
+#include "wire/packet.hpp"
+
+namespace portolan::port {
+
+class Arrivals {
+ public:
+  enum class Collected {
+    all,        // the descriptors are there
+    none,       // they never came or are gone: their frame is delivered without them
+    cut,        // the kernel had no room after all and dropped some: they are closed
+    refused,    // no room for so many descriptors now; nothing was taken
+    violation,  // what lies in the socket is nothing that a correct peer sends
+  };
+
+  explicit Arrivals(ring::DirectionLines& incoming) noexcept : lines_(&incoming) {}
+
+  // The descriptors of the transfer that a frame names. The caller holds off forks until they are owned
+  // elsewhere.
+  Collected collect(int socket, std::uint64_t generation, std::uint64_t number,
+                    std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors,
+                    std::error_code& refused);
+
+  // Before a deep sleep: takes the doorbells out, so that the next one makes an edge, and leaves transfers
+  // alone.
+  void drain_doorbells(int socket) noexcept;
+
+  // Whether packets wait whose frames have not been read: then the endpoint may be part of a cycle.
+  bool untaken() const noexcept;
+
+  // What collect() gave cannot be used now: the next collect() of the same transfer gives it again.
+  void put_back(std::uint64_t generation, std::uint64_t number, std::vector<FileDescriptor> descriptors);
+
+  // The packet taken ahead of its frame, if any, is closed.
+  void discard_staged() noexcept { staged_.reset(); }
+
+ private:
+  struct Staged {
+    wire::Packet packet;
+    std::vector<FileDescriptor> descriptors;
+    bool cut = false;
+  };
+  enum class Next { packet, nothing, violation, refused };
+
+  Next receive(int socket, std::size_t most_descriptors, std::error_code& refused);
+  Collected match(std::uint64_t generation, std::uint64_t number, std::uint32_t descriptor_count,
+                  std::vector<FileDescriptor>& descriptors);
+  Collected unpack_bundle(std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors);
+
+  ring::DirectionLines* lines_;
+  std::optional<Staged> staged_;  // the packet at the head of the queue, taken before its frame was due
+  os::DescriptorRoom room_;
+};
+
+}  // namespace portolan::port

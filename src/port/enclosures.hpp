@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What came along with a message, besides its bytes in the ring.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <portolan/file_descriptor.hpp>
+#include <portolan/message_port.hpp>
+
+#include "os/mapping.hpp"
+
+namespace portolan::port {
+
+struct Enclosures {
+  std::vector<MessagePort> ports;
+  std::vector<FileDescriptor> descriptors;
+  os::Mapping body;                           // a payload that travelled in a file of its own
+  std::uint64_t body_bytes = 0;               // what the writer counts for it, also if it was lost
+  std::unique_ptr<std::byte[]> private_copy;  // a foreign peer's payload, out of its reach
+};
+
+}  // namespace portolan::port

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "port/endpoint.hpp"
+
+#include <utility>
+
+#include "os/futex.hpp"
+#include "os/membarrier.hpp"
+#include "os/process.hpp"
+#include "os/socket.hpp"
+
+namespace portolan::port {
+
+Endpoint::Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept
+    : segment_(std::move(segment)),
+      fork_generation_(os::fork_generation()),
+      page_(&segment_->page()),
+      generation_(next_generation(parcel.expected_generation)),
+      side_(parcel.side),
+      out_blocks_(gate_, segment_->blocks(side_)),
+      in_blocks_(gate_, segment_->blocks(ring::other(side_))),
+      writer_(outgoing(), segment_->geometry(), out_blocks_),
+      reader_waker_(outgoing().reader_sleep),
+      reader_(incoming(), segment_->geometry(), in_blocks_),
+      socket_(std::move(parcel.socket)),
+      reader_sleeper_(incoming().reader_sleep),
+      writer_sleeper_(outgoing().writer_sleep),
+      writer_waker_(incoming().writer_sleep),
+      arrivals_(incoming()),
+      sleeper_fences_(os::membarrier_registered()) {}
+
+std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Adoption& result) {
+  SegmentFault fault;
+  std::shared_ptr<Segment> segment = Segment::map(parcel.segment, parcel.channel, fault);
+  if (!segment) {
+    result = {fault.refused ? Adopted::refused : Adopted::wrong, std::move(fault.text), fault.refused};
+    return nullptr;
+  }
+  ring::ControlPage& page = segment->page();
+  const auto side = static_cast<std::size_t>(parcel.side);
+  std::uint64_t expected = parcel.expected_generation;
+  // [G3] acq_rel/relaxed; pairs with [G2], [G4]: one of two holders wins, and finds what the last owner left
+  // behind.
+  if (!page.generation[side].value.compare_exchange_strong(
+          expected, next_generation(expected), std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    parcel.socket.reset();
+    result = {Adopted::lost, {}, {}};
+    return nullptr;
+  }
+  std::unique_ptr<Endpoint> endpoint(new Endpoint(std::move(segment), std::move(parcel)));
+  if (!endpoint->load_halves(how)) {
+    endpoint->close(CloseReason::protocol_error);
+    result = {Adopted::wrong, "its rings contradict themselves", {}};
+    return nullptr;
+  }
+  ring::EndpointLine& line = page.endpoint[side];
+  // [E5] relaxed: for tools.
+  line.owner_pid.store(os::process_id(), std::memory_order_relaxed);
+  // [E6] relaxed; pairs with [E9]: for tools; only the owner counts.
+  const std::uint64_t adoptions = line.adoption_count.load(std::memory_order_relaxed);
+  line.adoption_count.store(adoptions + 1, std::memory_order_relaxed);  // [E6]
+  if (how == ring::Adoption::after_death) endpoint->post_mark();
+  // The last owner may have been killed between publishing and ringing.
+  endpoint->wake_reader();
+  endpoint->wake_writer();
+  return endpoint;
+}
+
+bool Endpoint::load_halves(ring::Adoption how) noexcept {
+  reader_sleeper_.adopt();
+  writer_sleeper_.adopt();
+  if (!writer_.adopt(how) || !reader_.adopt(how)) return false;
+  seen_releases_ = reader_.release_count();
+  return true;
+}
+
+Endpoint::~Endpoint() {
+  if (status() == Status::open) static_cast<void>(begin_close(CloseReason::closed));
+  if (status() == Status::closed) finish_close();
+  if (status() == Status::inert) segment_->forget();
+  segment_->keep_extents(reader_.surrender_extents());
+}
+
+CloseReason Endpoint::close_reason() const noexcept {
+  const std::uint32_t word = peer_closed_word();
+  if (word == 0 || word > closed_word(CloseReason::owner_gone)) return CloseReason::peer_died;
+  return static_cast<CloseReason>(word - 1);
+}
+
+bool Endpoint::begin_close(CloseReason reason) noexcept {
+  Status open = Status::open;
+  // [E2] acq_rel/relaxed; pairs with [E1]: the first of several closers does it all.
+  if (!status_.compare_exchange_strong(open, Status::closed, std::memory_order_acq_rel,
+                                       std::memory_order_relaxed))
+    return false;
+  const bool owner = owned();
+  if (owner) {
+    // [C1] release; pairs with [C2]: after the last frame.
+    page_->endpoint[static_cast<std::size_t>(side_)].closed.store(closed_word(reason),
+                                                                  std::memory_order_release);
+    // First the shutdown: a thread of ours that sleeps on the socket would keep the peer from seeing a close.
+    os::shutdown_both(socket_.get());
+  }
+  gate_.shut();
+  if (owner) wake_peer_on_futex();
+  return true;
+}
+
+void Endpoint::finish_close() noexcept {
+  arrivals_.discard_staged();
+  // Nobody can send to us any more, and ports that others hold duplicates of would stay open in the queue.
+  if (socket_ && owned()) os::discard_packets(socket_.get());
+  socket_.reset();
+  static_cast<void>(segment_->take_file());
+}
+
+void Endpoint::wake_peer_on_futex() noexcept {
+  if (const std::byte* const header = peer_looks_at()) os::futex_wake(header, 1);
+  os::futex_wake(&incoming().reader.release_count, 1);
+}
+
+// In a forked child, whose one thread holds no stay in any gate that matters.
+void Endpoint::become_inert() noexcept {
+  // [E7] relaxed; pairs with [E1]: one thread.
+  status_.store(Status::inert, std::memory_order_relaxed);
+  socket_.reset();
+  segment_->forget();
+}
+
+}  // namespace portolan::port

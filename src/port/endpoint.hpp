@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One end of a channel in this process: two descriptors, a segment, and the halves of its two rings.
+//
+// One thread posts, one receives; close() comes from any. The fast paths touch memory only. Whatever uses a
+// descriptor stays inside the gate meanwhile, so that closing and moving find nobody there.
+//   endpoint.cpp  birth, adoption, closing        posting.cpp    out: room, publication, waking the reader
+//   moving.cpp    leaving for another process     receiving.cpp  in: messages, their descriptors, sleeping
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <portolan/close_event.hpp>
+#include <portolan/encoding.hpp>
+#include <portolan/error.hpp>
+#include <portolan/file_descriptor.hpp>
+
+#include "os/fork_watch.hpp"
+#include "port/arrivals.hpp"
+#include "port/back_off.hpp"
+#include "port/fork_guard.hpp"
+#include "port/gate.hpp"
+#include "port/parcel.hpp"
+#include "port/segment.hpp"
+#include "port/spin_budget.hpp"
+#include "ring/reader.hpp"
+#include "ring/sleep_word.hpp"
+#include "ring/writer.hpp"
+#include "wire/attachments.hpp"
+
+namespace portolan::port {
+
+inline constexpr std::int64_t kForever = -1;
+enum class Status : std::uint32_t { open, closed, detached, inert };
+
+// A direction's blocks for a half that may be closed or moved meanwhile: what needs the descriptor passes the
+// gate.
+class GatedBlocks final : public ring::BlockStore {
+ public:
+  GatedBlocks(Gate& gate, DirectionBlocks& blocks) noexcept : gate_(gate), blocks_(blocks) {}
+  std::byte* map_blocks() noexcept override {
+    const Gate::Stay stay(gate_, nullptr);
+    return stay ? blocks_.map_blocks() : nullptr;
+  }
+  bool allocate(ring::Run run) noexcept override {
+    const Gate::Stay stay(gate_, nullptr);
+    return stay && blocks_.allocate(run);
+  }
+  std::error_code error() const noexcept { return blocks_.error(); }
+
+ private:
+  Gate& gate_;
+  DirectionBlocks& blocks_;
+};
+
+class Endpoint final : public ForkGuarded {
+ public:
+  enum class Adopted { yes, lost, wrong, refused };
+  enum class Take { message, mark, dry, closed, detached, refused };
+  enum class Wait { look_again, timed_out, stopped, refused };
+  struct Adoption {
+    Adopted outcome = Adopted::yes;
+    std::string wrong;        // what the parcel is not
+    std::error_code refused;  // by this process's kernel; the parcel is unchanged and may be tried again
+  };
+
+  // Null unless adopted. Lost: somebody else has adopted it, or it is in transit once more.
+  static std::unique_ptr<Endpoint> adopt(Parcel& parcel, ring::Adoption how, Adoption& result);
+  ~Endpoint();
+
+  // ---- state
+  Status status() const noexcept {
+    // [E1] relaxed; pairs with [E2]: whoever needs more than the word passes the gate.
+    return os::forked_since(fork_generation_) ? Status::inert : status_.load(std::memory_order_relaxed);
+  }
+  bool usable() const noexcept { return status() == Status::open && owned(); }
+  bool peer_closed() const noexcept { return peer_closed_word() != 0 || peer_gone(); }
+  CloseReason close_reason() const noexcept;
+  bool same_channel(const Endpoint& other) const noexcept { return segment_->id() == other.segment_->id(); }
+  Segment& segment() noexcept { return *segment_; }
+  const std::shared_ptr<Segment>& shared_segment() const noexcept { return segment_; }
+  ring::Side side() const noexcept { return side_; }
+  std::uint64_t generation() const noexcept { return generation_; }
+  int socket() const noexcept { return socket_.get(); }
+  ring::Reader& reader() noexcept { return reader_; }
+  ring::Writer& writer() noexcept { return writer_; }
+  Gate& gate() noexcept { return gate_; }
+
+  // Any thread, once; later calls do nothing. Tells the peer, wakes whoever sleeps here, closes the
+  // descriptors. Two halves, because a loop that watches the socket must let go of it in between.
+  bool begin_close(CloseReason reason) noexcept;
+  void finish_close() noexcept;
+  void close(CloseReason reason) noexcept {
+    if (begin_close(reason)) finish_close();
+  }
+
+  std::uint64_t adoptions() const noexcept {
+    // [E9] relaxed; pairs with [E6]: for people.
+    return page_->endpoint[static_cast<std::size_t>(side_)].adoption_count.load(std::memory_order_relaxed);
+  }
+  // Messages and bytes that the peer has not read.
+  std::pair<std::uint64_t, std::uint64_t> unread() noexcept;
+
+  // ---- out (the posting thread)
+  std::byte* room(std::uint64_t payload_bytes) noexcept { return writer_.reserve(payload_bytes); }
+  void publish(ring::FrameHeader header) noexcept {
+    writer_.commit(header);
+    if (reader_waker_.has_news()) [[unlikely]]
+      wake_reader();
+  }
+  // Waits until a payload fits (or a body in a file of its own), the peer is gone, or the time is up.
+  // With `packet`, room for one in the socket too.
+  Wait wait_for_room(std::uint64_t payload_bytes, bool packet, std::int64_t deadline_ns) noexcept;
+  bool has_room(std::uint64_t payload_bytes, bool packet) noexcept;
+  void give_back_idle_blocks() noexcept;
+  // The number of the next transfer, announced; take_back_number() if its packet could not be sent.
+  std::uint64_t announce_transfer() noexcept;
+  void take_back_number(std::uint64_t number) noexcept;
+  bool socket_has_room(std::size_t packets) const noexcept;
+  void post_mark() noexcept;
+  // Half of the channel is free: the time to go on after it was full.
+  bool drained_half() noexcept;
+
+  // ---- in (the receiving thread)
+  Take look(ring::Reader::Frame& frame) noexcept;
+  // Everything a dry reader does: hold off, spin, sleep on the futex, sleep on the socket.
+  Wait wait_for_message(std::int64_t deadline_ns, const std::stop_token& stop);
+  bool dry() const noexcept { return reader_.dry(); }
+  // A look that must not sleep: holds off so that batches can build, and now and then looks for a hang-up.
+  void hold_off() noexcept;
+  Arrivals::Collected collect(const wire::Attachments& named, std::vector<FileDescriptor>& descriptors,
+                              std::error_code& refused);
+  // Drains doorbells and stores the words; the caller does the barrier. With `for_room` also the writer's
+  // word.
+  bool announce_sleep(bool deep, bool for_room) noexcept;
+  void announce_awake() noexcept;
+  // How many messages the peer had posted when it was asked.
+  std::uint64_t posted_by_peer() noexcept;
+  void look_for_hang_up() noexcept;
+  void notice_hang_up() noexcept;
+  Arrivals& arrivals() noexcept { return arrivals_; }
+  void after_release() noexcept {
+    if (reader_.release_count() != seen_releases_) [[unlikely]]
+      wake_writer();
+  }
+  std::error_code refused() const noexcept { return refused_; }
+  std::error_code blocks_refused() const noexcept { return out_blocks_.error(); }
+
+  // ---- moving (no other thread may use the endpoint, but close() and sleepers)
+  // Marks it in transit; throws DataCloneError if it cannot leave, PortError if the kernel refuses.
+  void begin_move();
+  void undo_move() noexcept;
+  // It has left: the parcel holds the descriptors, and whoever gets them adopts it.
+  Parcel finish_move() noexcept;
+
+ private:
+  Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept;
+
+  bool owned() const noexcept {
+    // [G1] relaxed; pairs with [G2]: a former owner that learns late has written into lines that are not its
+    // own any more, which the new owner's checks and its peer's survive.
+    return page_->generation[static_cast<std::size_t>(side_)].value.load(std::memory_order_relaxed) ==
+           generation_;
+  }
+  std::uint32_t peer_closed_word() const noexcept {
+    // [C2] acquire; pairs with [C1]: the last frame is visible behind the flag.
+    return page_->endpoint[static_cast<std::size_t>(ring::other(side_))].closed.load(
+        std::memory_order_acquire);
+  }
+  bool peer_gone() const noexcept {
+    // [E4] relaxed; pairs with [E3]: set by whoever saw the hang-up.
+    return peer_gone_.load(std::memory_order_relaxed);
+  }
+  ring::DirectionLines& outgoing() noexcept { return segment_->lines(side_); }
+  ring::DirectionLines& incoming() noexcept { return segment_->lines(ring::other(side_)); }
+
+  void become_inert() noexcept override;
+
+  void wake_reader() noexcept;
+  void wake_writer() noexcept;
+  void wake_peer_on_futex() noexcept;
+  std::byte* peer_looks_at() noexcept;
+  bool fence_for_both(ring::Sleeper& sleeper, ring::SleepState state, std::uint64_t at) noexcept;
+  std::int64_t longest_sleep_ns(bool fenced) const noexcept;
+  bool spin(std::int64_t deadline_ns) noexcept;
+  Wait light_sleep(std::int64_t until_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
+  Wait deep_sleep(std::int64_t until_ns, ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
+  bool load_halves(ring::Adoption how) noexcept;
+
+  std::shared_ptr<Segment> segment_;
+  std::atomic<Status> status_{Status::open};
+  std::uint32_t fork_generation_;
+  ring::ControlPage* page_;
+  std::uint64_t generation_;
+  ring::Side side_;
+  Gate gate_;
+  GatedBlocks out_blocks_;
+  GatedBlocks in_blocks_;
+  ring::Writer writer_;
+  ring::Waker reader_waker_;
+  ring::Reader reader_;
+  BackOff back_off_;
+  std::uint32_t seen_releases_ = 0;
+  std::atomic<bool> peer_gone_{false};
+
+  FileDescriptor socket_;
+  ring::Sleeper reader_sleeper_;
+  ring::Sleeper writer_sleeper_;
+  ring::Waker writer_waker_;
+  Arrivals arrivals_;
+  std::error_code refused_;
+  SpinBudget spin_budget_;
+  std::uint32_t dry_looks_ = 0;
+  std::int64_t window_began_ns_ = 0;
+  std::uint32_t window_peak_blocks_[2] = {0, 0};  // this window's and the last one's
+  bool sleeper_fences_;
+  bool owes_mark_ = false;
+};
+
+}  // namespace portolan::port

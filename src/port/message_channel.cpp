@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <memory>
+#include <utility>
+
+#include <portolan/message_channel.hpp>
+
+#include "port/parcel.hpp"
+#include "port/port_access.hpp"
+#include "port/port_state.hpp"
+
+namespace portolan {
+inline namespace v1 {
+
+MessageChannel::MessageChannel(const ChannelOptions& options) {
+  auto [first, second] =
+      port::make_channel({options.limit_bytes, options.label, options.trust, options.prefault});
+  port::PortAccess::put(port1, std::make_shared<port::PortState>(std::move(first)));
+  port::PortAccess::put(port2, std::make_shared<port::PortState>(std::move(second)));
+}
+
+}  // namespace v1
+}  // namespace portolan

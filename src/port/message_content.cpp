@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Reading and keeping messages.
+
+#include <new>
+#include <utility>
+#include <vector>
+
+#include <portolan/message_event.hpp>
+
+#include "port/enclosures.hpp"
+#include "port/port_access.hpp"
+#include "port/port_state.hpp"
+
+namespace portolan {
+
+namespace port {
+
+namespace {
+
+// A message's payload and ports, for the time of one read. Ports are only lent until it has succeeded.
+class MessageSource final : public Source {
+ public:
+  MessageSource(const std::byte* payload, std::size_t bytes, Format format, bool trusted,
+                Enclosures* enclosures) noexcept
+      : Source(payload, bytes, format, trusted), enclosures_(enclosures) {}
+  ~MessageSource() override {
+    for (MessagePort* const slot : lent_) PortAccess::state(*slot)->set_lent(false);
+  }
+  // The value keeps what it took.
+  void succeeded() noexcept {
+    for (MessagePort* const slot : lent_) PortAccess::take(*slot)->set_lent(false);
+    lent_.clear();
+  }
+
+ private:
+  void lend_port(std::uint32_t index, MessagePort& into) override {
+    if (enclosures_ == nullptr || index >= enclosures_->ports.size())
+      throw DataCloneError("data: the value names a port that did not come with the message");
+    MessagePort& slot = enclosures_->ports[index];
+    const std::shared_ptr<PortState>& state = PortAccess::state(slot);
+    if (!state) throw DataCloneError("data: the value names a port that was taken before, or lost");
+    if (state->lent()) throw DataCloneError("data: the value names one port twice");
+    lent_.push_back(&slot);
+    state->set_lent(true);
+    PortAccess::put(into, state);
+  }
+
+  Enclosures* enclosures_;
+  std::vector<MessagePort*> lent_;
+};
+
+}  // namespace
+
+}  // namespace port
+
+inline namespace v1 {
+
+void MessageContent::read(Decoder decoder, void* into) {
+  if (broken_)
+    throw DataCloneError("data: what belongs to this message was cut off on its way (no descriptors left)");
+  port::MessageSource source(data_, size_bytes_, format_, trusted_, enclosures_);
+  decoder(source, into);
+  source.succeeded();
+}
+
+bool MessageContent::readable(Decoder decoder) noexcept {
+  if (broken_) return false;
+  try {
+    port::MessageSource source(data_, size_bytes_, format_, trusted_, enclosures_);
+    decoder(source, nullptr);
+    return true;
+  } catch (const DataCloneError&) {
+    return false;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+std::span<MessagePort> MessageContent::ports() noexcept {
+  return enclosures_ != nullptr ? std::span(enclosures_->ports) : std::span<MessagePort>();
+}
+
+std::span<FileDescriptor> MessageContent::descriptors() noexcept {
+  return enclosures_ != nullptr ? std::span(enclosures_->descriptors) : std::span<FileDescriptor>();
+}
+
+void MessageContent::close_enclosures() noexcept {
+  delete std::exchange(enclosures_, nullptr);
+}
+
+MessageEvent::MessageEvent(MessageEvent&& other) noexcept
+    : Event(std::move(other)),
+      MessageContent(std::move(other)),
+      port_(std::exchange(other.port_, nullptr)),
+      extent_(other.extent_),
+      sequence_(other.sequence_),
+      past_offset_(other.past_offset_),
+      frame_payload_bytes_(other.frame_payload_bytes_) {}
+
+MessageEvent& MessageEvent::operator=(MessageEvent&& other) noexcept {
+  if (this == &other) return *this;
+  if (port_ != nullptr) let_go();
+  Event::operator=(std::move(other));
+  MessageContent::operator=(std::move(other));
+  port_ = std::exchange(other.port_, nullptr);
+  extent_ = other.extent_;
+  sequence_ = other.sequence_;
+  past_offset_ = other.past_offset_;
+  frame_payload_bytes_ = other.frame_payload_bytes_;
+  return *this;
+}
+
+void MessageEvent::let_go() noexcept {
+  std::uint64_t large_bytes = 0;
+  if (enclosures_ != nullptr) [[unlikely]] {
+    large_bytes = enclosures_->body_bytes;
+    close_enclosures();
+  }
+  std::exchange(port_, nullptr)
+      ->release(*extent_, sequence_, past_offset_, frame_payload_bytes_, large_bytes);
+}
+
+Message MessageEvent::keep() && {
+  Message message;
+  static_cast<MessageContent&>(message) = std::move(static_cast<MessageContent&>(*this));
+  if (port_ == nullptr) return message;
+  message.segment_ = port_->used()->shared_segment();
+  message.extent_ = extent_;
+  extent_->pin_kept();
+  const std::uint64_t large_bytes = message.enclosures_ != nullptr ? message.enclosures_->body_bytes : 0;
+  std::exchange(port_, nullptr)
+      ->release(*extent_, sequence_, past_offset_, frame_payload_bytes_, large_bytes);
+  return message;
+}
+
+Message::Message(Message&& other) noexcept
+    : MessageContent(std::move(other)),
+      segment_(std::move(other.segment_)),
+      extent_(std::exchange(other.extent_, nullptr)) {}
+
+Message& Message::operator=(Message&& other) noexcept {
+  if (this == &other) return *this;
+  let_go();
+  MessageContent::operator=(std::move(other));
+  segment_ = std::move(other.segment_);
+  extent_ = std::exchange(other.extent_, nullptr);
+  return *this;
+}
+
+Message::~Message() {
+  let_go();
+}
+
+void Message::let_go() noexcept {
+  if (ring::Extent* const extent = std::exchange(extent_, nullptr)) extent->unpin_kept();
+  segment_.reset();
+}
+
+}  // namespace v1
+}  // namespace portolan

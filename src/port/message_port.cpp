@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include <portolan/event_loop.hpp>
+#include <portolan/message_port.hpp>
+
+#include "os/pause.hpp"
+#include "os/process.hpp"
+#include "os/socket.hpp"
+#include "port/listeners.hpp"
+#include "port/port_access.hpp"
+#include "port/port_state.hpp"
+#include "port/reservation.hpp"
+
+namespace portolan {
+inline namespace v1 {
+
+namespace {
+
+std::int64_t deadline_after(std::chrono::nanoseconds patience) noexcept {
+  return os::monotonic_ns() + std::max<std::int64_t>(0, patience.count());
+}
+
+port::PortState& attached(const std::shared_ptr<port::PortState>& state, const char* call) {
+  if (!state || state->gone())
+    throw InvalidStateError(std::string(call) +
+                            ": the port is detached or closed; use the one that was received");
+  return *state;
+}
+
+}  // namespace
+
+MessagePort::MessagePort() noexcept = default;
+MessagePort::MessagePort(MessagePort&& other) noexcept = default;
+
+MessagePort& MessagePort::operator=(MessagePort&& other) noexcept {
+  if (this == &other) return *this;
+  MessagePort former(std::move(*this));
+  EventTarget::operator=(std::move(other));
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+MessagePort::~MessagePort() {
+  if (state_ && !state_->lent()) state_->abandon();
+}
+
+PostResult MessagePort::submit_flat(std::span<const std::byte> bytes, Format format,
+                                    const PostOptions& options, std::chrono::nanoseconds patience) {
+  if (state_) [[likely]]
+    return state_->post_flat(bytes, format, options, patience);
+  return port::drop_list(options.transfer);
+}
+
+PostResult MessagePort::submit_encoded(void* value, Encoder encoder, Format format,
+                                       const PostOptions& options, std::chrono::nanoseconds patience) {
+  if (!state_) return port::drop_list(options.transfer);
+  const std::shared_ptr<port::PortState> self = state_;
+  port::Reservation reservation(*self, 0);
+  reservation.check_list(options.transfer);
+  encoder(value, reservation);
+  return reservation.send(format, patience);
+}
+
+void MessagePort::post_message(Gather parts, PostOptions options) {
+  if (try_post_message(std::move(parts), std::move(options)) == PostResult::full) throw_full();
+}
+
+PostResult MessagePort::try_post_message(Gather parts, PostOptions options) {
+  return submit_encoded(
+      &parts,
+      [](void* held, Sink& sink) {
+        for (const std::span<const std::byte> part : static_cast<Gather*>(held)->parts())
+          sink.write(part.data(), part.size());
+      },
+      Format::bytes, options, std::chrono::nanoseconds::zero());
+}
+
+void MessagePort::throw_full() const {
+  const ChannelInfo about = info();
+  throw QueueFullError(
+      "post_message(on \"" + about.label + "\"): the peer has not read enough of the channel's " +
+      std::to_string(about.limit_bytes) +
+      " bytes, or of the socket's room for ports; wait with post_message_for() or on_drain(), or raise "
+      "ChannelOptions::limit_bytes");
+}
+
+std::optional<Space> MessagePort::try_reserve(std::size_t bytes) {
+  if (!state_) throw InvalidStateError("reserve: the port is detached");
+  auto reservation = std::make_unique<port::Reservation>(*state_, bytes);
+  if (!reservation->has_space_for(bytes)) return std::nullopt;
+  std::byte* const room = reservation->append(bytes);
+  return Space(std::move(reservation), {room, bytes});
+}
+
+Space MessagePort::reserve(std::size_t bytes) {
+  std::optional<Space> space = try_reserve(bytes);
+  if (!space) throw_full();
+  return std::move(*space);
+}
+
+Received MessagePort::receive() {
+  Received received(ReceiveStatus::closed);
+  if (state_) [[likely]]
+    state_->receive(received, port::kForever, {});
+  return received;
+}
+
+Received MessagePort::try_receive() {
+  Received received(ReceiveStatus::closed);
+  if (state_) [[likely]]
+    state_->try_receive(received);
+  return received;
+}
+
+Received MessagePort::receive_for(std::chrono::nanoseconds patience) {
+  Received received(ReceiveStatus::closed);
+  if (state_) state_->receive(received, deadline_after(patience), {});
+  return received;
+}
+
+Received MessagePort::receive(std::stop_token stop) {
+  Received received(ReceiveStatus::closed);
+  if (state_) state_->receive(received, port::kForever, stop);
+  return received;
+}
+
+std::size_t MessagePort::receive_batch(std::span<Received> batch) {
+  return state_ ? state_->receive_batch(batch) : 0;
+}
+
+void MessagePort::set_message_handler(ListenerCallback handler) {
+  set_handler("message", std::move(handler));
+  start();
+}
+
+void MessagePort::dispatch_message_error(MessageEvent& message) {
+  port::PortState::dispatch_message_error(message);
+}
+
+void MessagePort::bind() {
+  if (state_ && !state_->bound())
+    state_->bind(EventLoop::current(), port::EventTargetAccess::listeners(*this));
+}
+
+void MessagePort::start() {
+  bind();
+  if (state_) state_->enable();
+}
+
+void MessagePort::attach(EventLoop& loop) {
+  if (state_) state_->bind(loop, port::EventTargetAccess::listeners(*this));
+}
+
+void MessagePort::ref() noexcept {
+  if (state_) state_->set_ref(true);
+}
+
+void MessagePort::unref() noexcept {
+  if (state_) state_->set_ref(false);
+}
+
+bool MessagePort::has_ref() const noexcept {
+  return state_ && state_->ref();
+}
+
+void MessagePort::close() noexcept {
+  if (const auto self = state_) self->close();
+}
+
+int MessagePort::native_handle() {
+  return attached(state_, "native_handle").foreign_descriptor(port::EventTargetAccess::listeners(*this));
+}
+
+std::size_t MessagePort::dispatch() {
+  const auto self = state_;
+  return self ? self->dispatch_what_is_there() : 0;
+}
+
+bool MessagePort::is_open() const noexcept {
+  return state_ && state_->is_open();
+}
+
+Buffered MessagePort::buffered_amount() const noexcept {
+  port::Endpoint* const endpoint = state_ ? state_->used() : nullptr;
+  if (endpoint == nullptr || !endpoint->usable()) return {};
+  const auto [messages, bytes] = endpoint->unread();
+  return {messages, bytes};
+}
+
+Peer MessagePort::peer() const {
+  port::PortState& state = attached(state_, "peer");
+  const os::Credentials maker = state.maker();
+  return {maker.uid, maker.gid, static_cast<std::uint32_t>(maker.pid)};
+}
+
+ChannelInfo MessagePort::info() const {
+  if (!state_) return {};
+  ChannelInfo about;
+  char id[33];
+  std::snprintf(id, sizeof id, "%016llx%016llx", static_cast<unsigned long long>(state_->channel().high),
+                static_cast<unsigned long long>(state_->channel().low));
+  about.id = id;
+  about.trust = state_->trust();
+  port::Endpoint* const endpoint = state_->use();
+  if (endpoint == nullptr) return about;
+  about.label = endpoint->segment().label();
+  about.limit_bytes = endpoint->segment().limit_bytes();
+  about.messages_posted = endpoint->writer().message_count();
+  about.bytes_posted = endpoint->writer().message_bytes();
+  about.messages_received = endpoint->reader().taken_count();
+  about.bytes_received = endpoint->reader().taken_bytes();
+  about.adoptions = endpoint->adoptions();
+  return about;
+}
+
+PortHandle MessagePort::release() && {
+  port::PortState& state = attached(state_, "release");
+  state.begin_move();
+  port::Parcel parcel = state.finish_move();
+  std::exchange(state_, nullptr)->abandon();  // events may live on
+  return {std::move(parcel.segment), std::move(parcel.socket), parcel.expected_generation,
+          parcel.side == ring::Side::b};
+}
+
+namespace {
+
+port::Parcel parcel_of(PortHandle&& handle) {
+  port::Parcel parcel;
+  parcel.segment = std::move(handle.segment());
+  parcel.socket = std::move(handle.socket());
+  parcel.expected_generation = handle.generation();
+  parcel.side = handle.second_side() ? ring::Side::b : ring::Side::a;
+  return parcel;
+}
+
+MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& handle, const char* call) {
+  std::string wrong = port::read_header(parcel);
+  if (wrong.empty()) wrong = port::inspect_parcel(parcel, -1);
+  port::Endpoint::Adoption adoption;
+  std::unique_ptr<port::Endpoint> endpoint;
+  if (wrong.empty()) {
+    endpoint = port::Endpoint::adopt(parcel, how, adoption);
+    wrong = adoption.wrong;
+  }
+  if (endpoint) return port::PortAccess::make(std::make_shared<port::PortState>(std::move(endpoint)));
+  if (!wrong.empty()) throw DataCloneError(std::string(call) + ": the handle is no port: " + wrong);
+  if (adoption.outcome == port::Endpoint::Adopted::lost)
+    throw DataCloneError(std::string(call) + ": somebody else has adopted this port, or it is in transit");
+  handle = {std::move(parcel.segment), std::move(parcel.socket), handle.generation(), handle.second_side()};
+  throw PortError(adoption.refused,
+                  std::string(call) + ": the channel's memory cannot be mapped; free address space");
+}
+
+}  // namespace
+
+MessagePort MessagePort::adopt(PortHandle&& handle) {
+  if (!handle) throw InvalidStateError("adopt: the handle is empty");
+  return adopt_parcel(parcel_of(std::move(handle)), ring::Adoption::after_move, handle, "adopt");
+}
+
+PortHandle MessagePort::custody_handle() const {
+  port::PortState& state = attached(state_, "custody_handle");
+  const auto [segment, socket] = state.descriptors_moving();
+  FileDescriptor again_segment = FileDescriptor::duplicate_of(segment);
+  FileDescriptor again_socket = FileDescriptor::duplicate_of(socket);
+  const wire::Attachment about = state.describe_moving();
+  return {std::move(again_segment), std::move(again_socket), about.expected_generation,
+          state.side() == ring::Side::b};
+}
+
+MessagePort MessagePort::recover(PortHandle&& handle, const FileDescriptor& owner) {
+  if (!handle) throw InvalidStateError("recover: the handle is empty");
+  if (!os::is_dead(owner.get()))
+    throw InvalidStateError("recover: the owner is still alive; wait until its pidfd is readable");
+  port::Parcel parcel = parcel_of(std::move(handle));
+  if (!port::read_present_generation(parcel))
+    throw DataCloneError("recover: the owner had moved the port away, which is in transit; drop the handle");
+  MessagePort port = adopt_parcel(std::move(parcel), ring::Adoption::after_death, handle, "recover");
+  // Whoever reaps a dead owner: what only its queues reached can be collected now.
+  os::kick_socket_collector();
+  return port;
+}
+
+}  // namespace v1
+}  // namespace portolan

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How an endpoint leaves: it is in transit from the mark until somebody adopts it, and its state stays in the
+// segment.
+
+#include "os/socket.hpp"
+#include "port/endpoint.hpp"
+
+namespace portolan::port {
+
+void Endpoint::begin_move() {
+  // Its own sleepers first: they return "look again" and find it in transit.
+  gate_.shut();
+  // Stored while the shared page is still at its address: below, a private copy of it may be put there.
+  if (owned()) {
+    reader_.pass_all();
+    writer_.store_place();
+  }
+  std::uint64_t expected = generation_;
+  // [G2] acq_rel/relaxed; pairs with [G1], [G3]: everything this owner wrote comes before the next owner's
+  // adoption.
+  if (!page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
+          expected, generation_ | 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    gate_.reopen();
+    throw DataCloneError("transfer: the port has been adopted elsewhere and is detached here");
+  }
+  std::error_code refused;
+  // What the user still looks at stays at its address, and the next owner may hand the blocks back.
+  reader_.for_each_pinned([&](const ring::Extent& extent) {
+    if (!refused) refused = segment_->privatise(extent.begin, extent.bytes);
+  });
+  if (refused) {
+    undo_move();
+    throw PortError(refused,
+                    "transfer: no memory to keep the events that are still in use; release them first");
+  }
+}
+
+void Endpoint::undo_move() noexcept {
+  // First the shared page, then the generation in it.
+  segment_->share_again();
+  std::uint64_t expected = generation_ | 1;
+  // [G4] acq_rel/relaxed; pairs with [G3]: fails only if somebody else holds the descriptors and was faster.
+  page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
+      expected, generation_, std::memory_order_acq_rel, std::memory_order_relaxed);
+  gate_.reopen();
+}
+
+Parcel Endpoint::finish_move() noexcept {
+  // [E8] release; pairs with [E1]: detached for good.
+  status_.store(Status::detached, std::memory_order_release);
+  Parcel parcel;
+  parcel.socket = std::move(socket_);
+  parcel.segment = segment_->take_file();
+  parcel.channel = segment_->id();
+  parcel.side = side_;
+  parcel.trust = segment_->trust();
+  parcel.expected_generation = generation_ | 1;
+  parcel.segment_bytes = segment_->bytes();
+  return parcel;
+}
+
+}  // namespace portolan::port

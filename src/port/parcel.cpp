@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "port/parcel.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <random>
+
+#include <portolan/error.hpp>
+
+#include "os/memory_file.hpp"
+#include "os/process.hpp"
+#include "os/socket.hpp"
+#include "port/segment.hpp"
+
+namespace portolan::port {
+
+namespace {
+
+ring::ChannelId random_id() {
+  std::random_device source;  // getrandom(2)
+  const auto word = [&] { return std::uint64_t{source()} << 32 | source(); };
+  return {word(), word()};
+}
+
+ring::Header make_header(const ChannelShape& shape, ring::Geometry geometry) {
+  ring::Header header{};
+  header.magic = ring::kMagic;
+  header.layout_version = ring::kLayoutVersion;
+  header.trust = static_cast<std::uint8_t>(shape.trust);
+  header.id = random_id();
+  header.segment_bytes = geometry.segment_bytes();
+  header.block_bytes = geometry.block_bytes;
+  header.block_count = geometry.block_count;
+  header.limit_bytes = geometry.direction_bytes();
+  header.creator_pid = os::process_id();
+  const std::string_view label = shape.label.substr(0, sizeof header.label - 1);
+  std::copy(label.begin(), label.end(), header.label);
+  return header;
+}
+
+// The beginning of the page, written without a mapping: the generations are born odd, everything else is
+// zero.
+struct Beginning {
+  ring::Header header;
+  std::uint64_t generation_of_a;
+  std::byte rest_of_line[ring::kLineBytes - 8];
+  std::uint64_t generation_of_b;
+};
+static_assert(offsetof(Beginning, generation_of_a) == offsetof(ring::ControlPage, generation));
+static_assert(offsetof(Beginning, generation_of_b) ==
+              offsetof(ring::ControlPage, generation) + ring::kLineBytes);
+
+}  // namespace
+
+std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
+  const ring::Geometry geometry = ring::Geometry::for_limit(shape.limit_bytes);
+  FileDescriptor file = os::create_segment_file(geometry.segment_bytes());
+  Beginning beginning{make_header(shape, geometry), 1, {}, 1};
+  std::error_code refused = os::write_all(file.get(), std::as_bytes(std::span(&beginning, 1)), 0);
+  if (!refused && shape.prefault) refused = os::allocate(file.get(), 0, geometry.segment_bytes());
+  if (refused)
+    throw PortError(refused, "MessageChannel(): no memory for the segment; use a smaller limit_bytes");
+  std::array<FileDescriptor, 2> sockets = os::make_socket_pair();
+  Parcel a{file.duplicate(),        std::move(sockets[0]), beginning.header.id, ring::Side::a, shape.trust, 1,
+           geometry.segment_bytes()};
+  Parcel b{std::move(file),         std::move(sockets[1]), beginning.header.id, ring::Side::b, shape.trust, 1,
+           geometry.segment_bytes()};
+  return {std::move(a), std::move(b)};
+}
+
+std::string inspect_parcel(const Parcel& parcel, int carrier) {
+  const os::FileInspection file = os::inspect_file(parcel.segment.get(), os::FileRole::segment,
+                                                   {parcel.segment_bytes, parcel.segment_bytes});
+  if (!file) return "its segment is none: " + std::string(os::describe(file.fault));
+  const os::SocketFault socket = os::inspect_socket(parcel.socket.get(), carrier);
+  if (socket != os::SocketFault::none) return "its socket is none: " + std::string(os::describe(socket));
+  return {};
+}
+
+std::string read_header(Parcel& parcel) {
+  const os::FileInspection file =
+      os::inspect_file(parcel.segment.get(), os::FileRole::segment, {ring::kControlBytes, kMostSegmentBytes});
+  if (!file) return "its segment is none: " + std::string(os::describe(file.fault));
+  ring::Header header;
+  if (os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&header, 1)), 0))
+    return "its segment cannot be read";
+  if (std::string fault = check_header(header, file.size_bytes); !fault.empty()) return fault;
+  parcel.channel = header.id;
+  parcel.trust = static_cast<Trust>(header.trust);
+  parcel.segment_bytes = file.size_bytes;
+  return {};
+}
+
+bool read_present_generation(Parcel& parcel) noexcept {
+  const std::size_t place = offsetof(ring::ControlPage, generation) +
+                            static_cast<std::size_t>(parcel.side) * sizeof(ring::GenerationLine);
+  std::uint64_t present = 0;
+  if (os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&present, 1)), place)) return false;
+  // Odd, and not what it was when the duplicates were made: it is on its way to somebody.
+  if ((present & 1) != 0 && present != parcel.expected_generation) return false;
+  parcel.expected_generation = present;
+  return true;
+}
+
+wire::Attachment describe(const Parcel& parcel) noexcept {
+  wire::Attachment description;
+  description.kind = wire::AttachmentKind::port;
+  description.side = static_cast<wire::Side>(parcel.side);
+  description.trust = static_cast<wire::TrustLevel>(parcel.trust);
+  description.expected_generation = parcel.expected_generation;
+  std::memcpy(description.channel.data(), &parcel.channel, sizeof parcel.channel);
+  description.size_bytes = parcel.segment_bytes;
+  return description;
+}
+
+Parcel parcel_from(const wire::Attachment& description, FileDescriptor segment,
+                   FileDescriptor socket) noexcept {
+  Parcel parcel;
+  parcel.segment = std::move(segment);
+  parcel.socket = std::move(socket);
+  std::memcpy(&parcel.channel, description.channel.data(), sizeof parcel.channel);
+  parcel.side = static_cast<ring::Side>(description.side);
+  parcel.trust = static_cast<Trust>(description.trust);
+  parcel.expected_generation = description.expected_generation;
+  parcel.segment_bytes = description.size_bytes;
+  return parcel;
+}
+
+bool untaken_transfers_of(const Parcel& parcel) noexcept {
+  const auto writer = static_cast<std::size_t>(ring::other(parcel.side));
+  const std::size_t lines = offsetof(ring::ControlPage, direction) + writer * sizeof(ring::DirectionLines);
+  struct Numbers {
+    ring::WriterLine writer;
+    ring::ReaderLine reader;
+  } numbers{};
+  static_assert(offsetof(ring::DirectionLines, reader) == offsetof(Numbers, reader));
+  if (os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&numbers, 1)), lines)) return false;
+  // [T8] relaxed; pairs with [T5]: a private copy, made by the kernel.
+  return numbers.writer.next_transfer.load(std::memory_order_relaxed) !=
+         // [T1] relaxed; pairs with [T2]: likewise.
+         numbers.reader.taken_transfer.load(std::memory_order_relaxed);
+}
+
+void close_parcel(Parcel& parcel, CloseReason reason) noexcept {
+  if (!parcel.socket) return;
+  const std::size_t side = static_cast<std::size_t>(parcel.side);
+  const std::size_t place = offsetof(ring::ControlPage, endpoint) + side * sizeof(ring::EndpointLine) +
+                            offsetof(ring::EndpointLine, closed);
+  const std::uint32_t word = closed_word(reason);
+  // The shutdown below comes after the write, and the peer looks at the flag after the hang-up.
+  static_cast<void>(os::write_all(parcel.segment.get(), std::as_bytes(std::span(&word, 1)), place));
+  os::shutdown_both(parcel.socket.get());
+  os::discard_packets(parcel.socket.get());
+  parcel.socket.reset();
+  parcel.segment.reset();
+}
+
+}  // namespace portolan::port

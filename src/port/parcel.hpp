@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// An endpoint that nobody uses yet: two descriptors and what is known of them. A new channel is two parcels,
+// a received port is one; neither has been mapped. The first use adopts it, and passing it on needs no
+// mapping at all.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <portolan/close_event.hpp>
+#include <portolan/file_descriptor.hpp>
+#include <portolan/trust.hpp>
+
+#include "ring/geometry.hpp"
+#include "ring/layout.hpp"
+#include "wire/attachments.hpp"
+
+namespace portolan::port {
+
+// What a closed endpoint leaves in its line: 0 while it is open.
+constexpr std::uint32_t closed_word(CloseReason reason) noexcept {
+  return static_cast<std::uint32_t>(reason) + 1;
+}
+
+struct Parcel {
+  FileDescriptor segment;
+  FileDescriptor socket;
+  ring::ChannelId channel;
+  ring::Side side = ring::Side::a;
+  Trust trust = Trust::same_user;
+  // Odd: in transit, as every endpoint is before its first use. Whoever swaps it for the next even one owns
+  // the endpoint, so that two holders have one winner.
+  std::uint64_t expected_generation = 1;
+  std::uint64_t segment_bytes = 0;
+};
+
+// An owner's generation is even; the next owner's is the next even number, whether it was in transit or its
+// owner died.
+constexpr std::uint64_t next_generation(std::uint64_t expected) noexcept {
+  return (expected | 1) + 1;
+}
+
+struct ChannelShape {
+  std::uint64_t limit_bytes;
+  std::string_view label;
+  Trust trust;
+  bool prefault;
+};
+
+// Both ends of a new channel. Throws PortError.
+std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape);
+
+// What a port's descriptors must be, before anything trusts them; asks nothing that could block. Empty: all
+// is well. `carrier` is the socket that they came over, or -1.
+std::string inspect_parcel(const Parcel& parcel, int carrier);
+
+// Reads what the segment says about itself into the parcel (channel, trust, size); the text says why it
+// cannot.
+std::string read_header(Parcel& parcel);
+
+// Of a dead owner's endpoint: what an adopter must find now. False if that owner had passed it on.
+bool read_present_generation(Parcel& parcel) noexcept;
+
+wire::Attachment describe(const Parcel& parcel) noexcept;
+Parcel parcel_from(const wire::Attachment& description, FileDescriptor segment,
+                   FileDescriptor socket) noexcept;
+
+// Whether packets wait in its socket whose frames nobody has read.
+bool untaken_transfers_of(const Parcel& parcel) noexcept;
+
+// Closes an endpoint that was never used: its peer is told the reason, and what was queued for it is closed.
+void close_parcel(Parcel& parcel, CloseReason reason) noexcept;
+
+}  // namespace portolan::port

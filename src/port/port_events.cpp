@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A port as its loop sees it: a source of messages, of one close, and of room after there was none.
+
+#include <chrono>
+#include <utility>
+
+#include "os/socket.hpp"
+#include "port/port_state.hpp"
+#include "port/reporting.hpp"
+
+namespace portolan::port {
+
+namespace {
+
+class DrainEvent final : public Event {
+ public:
+  DrainEvent() noexcept : Event(LibraryMade{"drain"}) {}
+};
+
+}  // namespace
+
+void PortState::bind(EventLoop& loop, std::shared_ptr<Listeners> listeners) {
+  listeners_ = std::move(listeners);
+  if (attachment_) return;
+  if (use() == nullptr) return;
+  loop_thread_ = std::this_thread::get_id();
+  attachment_ = LoopAttachment(loop, *this);
+}
+
+void PortState::unbind() noexcept {
+  attachment_.detach();
+}
+
+void PortState::rebind() noexcept {
+  if (!listeners_ || loop_thread_ != std::this_thread::get_id()) return;
+  try {
+    attachment_ = LoopAttachment(foreign_loop_ ? *foreign_loop_ : EventLoop::current(), *this);
+  } catch (const PortError&) {
+    // No descriptors for the loop's own epoll, which it had a moment ago: the next bind tries again.
+  }
+}
+
+void PortState::enable() noexcept {
+  enabled_ = true;
+  // A sleeping loop does not look at a queue that was disabled when it fell asleep.
+  if (attachment_) {
+    unbind();
+    rebind();
+  }
+}
+
+int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {
+  if (!foreign_loop_) {
+    unbind();
+    foreign_loop_.reset(new EventLoop(EventLoopAccess::make(std::make_shared<LoopCore>())));
+  }
+  bind(*foreign_loop_, std::move(listeners));
+  return foreign_loop_->native_handle();
+}
+
+std::size_t PortState::dispatch_what_is_there() {
+  return foreign_loop_ ? foreign_loop_->poll() : 0;
+}
+
+int PortState::descriptor() const noexcept {
+  const Endpoint* const endpoint = used();
+  return endpoint != nullptr ? endpoint->socket() : -1;
+}
+
+bool PortState::keeps_loop_alive() const noexcept {
+  const Endpoint* const endpoint = used();
+  return ref_ && endpoint != nullptr && endpoint->status() == Status::open && !close_told_ && listeners_ &&
+         (listeners_->has("message") || listeners_->has("messageerror") || listeners_->has("close") ||
+          listeners_->has("drain"));
+}
+
+bool PortState::ready() noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint == nullptr || retrying_) return false;
+  if (endpoint->status() != Status::open) return true;
+  if (!endpoint->dry()) return enabled_;
+  if (endpoint->peer_closed()) return !close_told_;
+  return drain_wanted_ && endpoint->drained_half();
+}
+
+bool PortState::announce_sleep(bool deep) noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint == nullptr) return true;
+  if (retrying_) return true;
+  endpoint->look_for_hang_up();
+  if (ready()) return false;
+  endpoint->give_back_idle_blocks();
+  return endpoint->announce_sleep(deep, drain_wanted_);
+}
+
+void PortState::announce_awake() noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint != nullptr && endpoint->status() == Status::open) endpoint->announce_awake();
+}
+
+std::size_t PortState::serve(std::size_t most) {
+  const std::shared_ptr<PortState> self = shared_from_this();  // a listener may destroy the port
+  std::size_t served = 0;
+  while (served < most) {
+    Endpoint* const endpoint = used();
+    if (endpoint == nullptr || !attachment_) return served;
+    if (!serve_drain(*endpoint) && !(enabled_ && serve_message(*endpoint)) && !serve_close(*endpoint)) break;
+    ++served;
+  }
+  Endpoint* const endpoint = used();
+  // Closed here, by another thread or by a listener: the loop lets go of the socket, then it is closed.
+  if (endpoint != nullptr && endpoint->status() == Status::closed && attachment_ &&
+      (!enabled_ || endpoint->dry() || endpoint->reader().taken_count() >= deliver_until_)) {
+    unbind();
+    endpoint->finish_close();
+  }
+  return served;
+}
+
+bool PortState::serve_message(Endpoint& endpoint) {
+  if (retrying_) return false;
+  if (endpoint.status() == Status::closed) {
+    // What was queued when the port closed itself is still delivered; what the peer posted since is not.
+    if (deliver_until_ == ~std::uint64_t{0}) deliver_until_ = endpoint.posted_by_peer();
+    if (endpoint.reader().taken_count() >= deliver_until_) return false;
+  }
+  endpoint.reader().pass_all();
+  endpoint.after_release();
+  MessageEvent event{"message"};
+  try {
+    if (take_queued(endpoint, event) != Endpoint::Take::message) return false;
+  } catch (const PortError&) {
+    retry_later();
+    return false;
+  }
+  if (event.broken_) {
+    dispatch_message_error(event);
+  } else {
+    dispatch(event);
+  }
+  return true;
+}
+
+bool PortState::serve_close(Endpoint& endpoint) {
+  if (close_told_ || !endpoint.peer_closed() || endpoint.status() != Status::open) return false;
+  if (!endpoint.dry()) return false;
+  close_told_ = true;
+  CloseEvent event(endpoint.close_reason());
+  dispatch(event);
+  close();
+  return true;
+}
+
+bool PortState::serve_drain(Endpoint& endpoint) {
+  if (!drain_wanted_ || !endpoint.drained_half()) return false;
+  drain_wanted_ = false;
+  DrainEvent event;
+  dispatch(event);
+  return true;
+}
+
+void PortState::dispatch(Event& event) noexcept {
+  const std::shared_ptr<Listeners> listeners = listeners_;
+  if (!listeners) return;
+  try {
+    listeners->dispatch(event);
+  } catch (...) {
+    static_cast<void>(report(std::current_exception()));
+  }
+}
+
+void PortState::dispatch_message_error(MessageEvent& message) {
+  PortState* const port = message.port_;
+  if (port == nullptr) return;
+  MessageEvent error{"messageerror"};
+  static_cast<MessageContent&>(error) = std::move(static_cast<MessageContent&>(message));
+  error.data_ = nullptr;
+  error.size_bytes_ = 0;
+  port->dispatch(error);
+}
+
+// The kernel has no descriptors or no memory for the next message, which stays. Its sleep word stays awake,
+// and a timer has the loop look again.
+void PortState::retry_later() {
+  constexpr std::chrono::milliseconds kRetry{10};
+  if (std::exchange(retrying_, true)) return;
+  EventLoop& loop = foreign_loop_ ? *foreign_loop_ : EventLoop::current();
+  loop.set_timeout(kRetry, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->retrying_ = false;
+    if (!self->attachment_) return;
+    self->unbind();
+    self->rebind();
+  });
+}
+
+}  // namespace portolan::port

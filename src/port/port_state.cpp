@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "port/port_state.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "os/pause.hpp"
+#include "os/socket.hpp"
+#include "port/reservation.hpp"
+
+namespace portolan::port {
+
+PortState::PortState(std::unique_ptr<Endpoint> endpoint) noexcept
+    : channel_(endpoint->segment().id()),
+      side_(endpoint->side()),
+      trust_(endpoint->segment().trust()),
+      endpoint_(std::move(endpoint)) {
+  // [Q5] release; pairs with [Q1]: as [Q2].
+  used_.store(endpoint_.get(), std::memory_order_release);
+}
+
+PortState::~PortState() {
+  unbind();
+  if (endpoint_ == nullptr && !gone_) close_parcel(parcel_, CloseReason::closed);
+}
+
+Endpoint* PortState::first_use() {
+  const std::lock_guard lock(birth_);
+  if (endpoint_ != nullptr) return endpoint_.get();
+  if (gone_) return nullptr;
+  Endpoint::Adoption adoption;
+  endpoint_ = Endpoint::adopt(parcel_, ring::Adoption::after_move, adoption);
+  if (endpoint_ == nullptr) {
+    if (adoption.outcome == Endpoint::Adopted::refused)
+      throw PortError(adoption.refused,
+                      "MessagePort: the channel's memory cannot be mapped; free address space or memory");
+    gone_ = true;
+    parcel_ = {};
+    return nullptr;
+  }
+  // [Q2] release; pairs with [Q1]: the adopted endpoint, for the port's other thread.
+  used_.store(endpoint_.get(), std::memory_order_release);
+  return endpoint_.get();
+}
+
+bool PortState::gone() noexcept {
+  if (Endpoint* const endpoint = used()) return !endpoint->usable();
+  const std::lock_guard lock(birth_);
+  return endpoint_ == nullptr && gone_;
+}
+
+bool PortState::is_open() noexcept {
+  if (Endpoint* const endpoint = used()) return endpoint->usable() && !endpoint->peer_closed();
+  const std::lock_guard lock(birth_);
+  return !gone_ && !os::hung_up(parcel_.socket.get());
+}
+
+void PortState::become_inert() noexcept {
+  gone_ = true;
+  parcel_.socket.reset();
+  parcel_.segment.reset();
+}
+
+void PortState::close(CloseReason reason) noexcept {
+  {
+    const std::lock_guard lock(birth_);
+    if (endpoint_ == nullptr) {
+      if (!std::exchange(gone_, true)) close_parcel(parcel_, reason);
+      return;
+    }
+  }
+  if (!endpoint_->begin_close(reason)) return;
+  if (!attachment_) return endpoint_->finish_close();
+  // The loop watches the socket: its thread lets go of it, and first delivers what is there.
+  if (loop_thread_ == std::this_thread::get_id()) {
+    if (!enabled_ || endpoint_->dry()) {
+      unbind();
+      endpoint_->finish_close();
+    }
+    return;
+  }
+  attachment_.core()->post([self = weak_from_this()] {
+    if (const auto state = self.lock()) state->serve(0);
+  });
+}
+
+void PortState::abandon() noexcept {
+  close();
+  if (Endpoint* const endpoint = used(); endpoint != nullptr && endpoint->status() == Status::closed) {
+    unbind();
+    endpoint->finish_close();
+  }
+  if (events_in_hand_ != 0) kept_by_events_ = shared_from_this();
+}
+
+void PortState::release_slowly(ring::Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
+                               std::uint32_t payload_bytes, std::uint64_t large_bytes) noexcept {
+  const std::shared_ptr<PortState> last = events_in_hand_ == 0 ? std::move(kept_by_events_) : nullptr;
+  Endpoint& endpoint = *endpoint_;
+  if (!endpoint.usable()) {
+    --extent.event_pins;  // the ring is somebody else's now
+    return;
+  }
+  endpoint.reader().release(extent, sequence, past_offset, payload_bytes);
+  if (large_bytes != 0) {
+    // Less only after a move that failed, which had counted them.
+    const std::uint64_t uncounted = std::min(large_bytes, large_in_hand_bytes_);
+    large_in_hand_bytes_ -= uncounted;
+    endpoint.reader().count_large_body(uncounted);
+  }
+  endpoint.after_release();
+}
+
+PostResult PortState::post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
+                                  std::chrono::nanoseconds patience) {
+  Reservation reservation(*this, bytes.size());
+  reservation.check_list(options.transfer);
+  reservation.write(bytes.data(), bytes.size());
+  return reservation.send(format, patience);
+}
+
+void PortState::try_receive_slowly(Received& received) {
+  received.outcome_ = ReceiveStatus::closed;
+  Endpoint* const endpoint = use();
+  if (endpoint == nullptr) return;
+  endpoint->reader().pass_all();
+  endpoint->after_release();
+  switch (take(*endpoint, received.event_)) {
+    case Endpoint::Take::message:
+      received.outcome_ = ReceiveStatus::message;
+      break;
+    case Endpoint::Take::dry:
+      endpoint->hold_off();
+      received.outcome_ = ReceiveStatus::empty;
+      break;
+    default:
+      break;
+  }
+}
+
+void PortState::receive(Received& received, std::int64_t deadline_ns, const std::stop_token& stop) {
+  for (;;) {
+    try_receive(received);
+    if (received.outcome_ != ReceiveStatus::empty) [[likely]]
+      return;
+    switch (endpoint_->wait_for_message(deadline_ns, stop)) {
+      case Endpoint::Wait::look_again:
+        break;
+      case Endpoint::Wait::timed_out:
+        received.outcome_ = ReceiveStatus::timed_out;
+        return;
+      case Endpoint::Wait::stopped:
+        received.outcome_ = ReceiveStatus::stopped;
+        return;
+      case Endpoint::Wait::refused:
+        throw PortError(endpoint_->refused(), "receive(): no descriptors to sleep on; raise RLIMIT_NOFILE");
+    }
+  }
+}
+
+std::size_t PortState::receive_batch(std::span<Received> batch) {
+  Endpoint* const endpoint = use();
+  if (endpoint == nullptr) return 0;
+  // Passed all at once, so that letting them go stores nothing.
+  endpoint->reader().pass_all();
+  for (Received& former : batch)
+    if (former) former = Received();
+  endpoint->after_release();
+  const bool plain = trust_ == Trust::same_user && endpoint->usable();
+  std::size_t count = 0;
+  try {
+    for (; count < batch.size(); ++count) {
+      MessageEvent& event = batch[count].event_;
+      if (!(plain && take_plain(endpoint->reader(), event)) &&
+          take(*endpoint, event) != Endpoint::Take::message)
+        break;
+      batch[count].outcome_ = ReceiveStatus::message;
+    }
+  } catch (const PortError&) {
+    if (count == 0) throw;  // else the caller has those first; the one behind them is refused again
+  }
+  if (count == 0) endpoint->hold_off();
+  return count;
+}
+
+void PortState::begin_move() {
+  if (writing_) throw DataCloneError("transfer: the port has an open reservation; commit or drop it first");
+  if (gone())
+    throw DataCloneError("transfer: the port is detached or closed and cannot be transferred again");
+  if (Endpoint* const endpoint = used()) {
+    unbind();
+    // Events in hand count as read, also those that live on here.
+    if (const std::uint64_t bytes = std::exchange(large_in_hand_bytes_, 0); bytes != 0 && endpoint->usable())
+      endpoint->reader().count_large_body(bytes);
+    endpoint->begin_move();
+  }
+}
+
+void PortState::undo_move() noexcept {
+  if (Endpoint* const endpoint = used()) {
+    endpoint->undo_move();
+    rebind();
+  }
+}
+
+Parcel PortState::finish_move() noexcept {
+  const std::lock_guard lock(birth_);
+  gone_ = moved_ = true;
+  listeners_.reset();
+  if (endpoint_ == nullptr) return std::move(parcel_);
+  return endpoint_->finish_move();
+}
+
+wire::Attachment PortState::describe_moving() noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint == nullptr) return describe(parcel_);
+  Parcel parcel;
+  parcel.channel = channel_;
+  parcel.side = side_;
+  parcel.trust = trust_;
+  parcel.expected_generation = endpoint->generation() | 1;
+  parcel.segment_bytes = endpoint->segment().bytes();
+  return describe(parcel);
+}
+
+std::array<int, 2> PortState::descriptors_moving() noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint == nullptr) return {parcel_.segment.get(), parcel_.socket.get()};
+  return {endpoint->segment().file(), endpoint->socket()};
+}
+
+os::Credentials PortState::maker() {
+  os::Credentials credentials;
+  if (const std::error_code refused = os::peer_credentials(descriptors_moving()[1], credentials))
+    throw PortError(refused, "peer: the kernel does not tell");
+  return credentials;
+}
+
+bool PortState::gone_by_moving() noexcept {
+  const std::lock_guard lock(birth_);
+  return moved_;
+}
+
+bool PortState::untaken_transfers() noexcept {
+  Endpoint* const endpoint = used();
+  return endpoint != nullptr ? endpoint->arrivals().untaken() : untaken_transfers_of(parcel_);
+}
+
+}  // namespace portolan::port

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a MessagePort is, behind its one pointer: an endpoint, or the parcel of one that was not used yet, and
+// its place in a loop.
+//   port_state.cpp  use, close, leave      port_events.cpp  serving a loop      delivery.cpp  frames become
+//   messages
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <stop_token>
+#include <string_view>
+#include <thread>
+
+#include <portolan/message_event.hpp>
+#include <portolan/message_port.hpp>
+#include <portolan/received.hpp>
+
+#include "os/socket.hpp"
+#include "port/endpoint.hpp"
+#include "port/fork_guard.hpp"
+#include "port/listeners.hpp"
+#include "port/loop_access.hpp"
+#include "port/loop_source.hpp"
+#include "port/parcel.hpp"
+
+namespace portolan::port {
+
+class PortState final : public LoopSource,
+                        public ForkGuarded,
+                        public std::enable_shared_from_this<PortState> {
+ public:
+  explicit PortState(Parcel parcel) noexcept
+      : channel_(parcel.channel), side_(parcel.side), trust_(parcel.trust), parcel_(std::move(parcel)) {}
+  explicit PortState(std::unique_ptr<Endpoint> endpoint) noexcept;
+  ~PortState();
+
+  // ---- the endpoint
+  // Adopts it at the first use. Null: the port was closed, moved away, or somebody else has adopted it.
+  // Throws PortError if the kernel will not map it now; a later use tries again.
+  Endpoint* use() {
+    // [Q1] acquire; pairs with [Q2]: the endpoint that the other thread has adopted is complete.
+    if (Endpoint* const endpoint = used_.load(std::memory_order_acquire)) [[likely]]
+      return endpoint;
+    return first_use();
+  }
+  Endpoint* used() const noexcept {
+    // [Q3] acquire; pairs with [Q2]: as [Q1].
+    return used_.load(std::memory_order_acquire);
+  }
+  ring::ChannelId channel() const noexcept { return channel_; }
+  ring::Side side() const noexcept { return side_; }
+  Trust trust() const noexcept { return trust_; }
+  bool is_open() noexcept;
+  bool gone() noexcept;  // closed, moved away or lost: cannot be transferred
+
+  void close(CloseReason reason = CloseReason::closed) noexcept;
+  // The MessagePort is destroyed: events of it that still live keep what they need.
+  void abandon() noexcept;
+
+  // ---- posting
+  PostResult post_flat(std::span<const std::byte> bytes, Format format, const PostOptions& options,
+                       std::chrono::nanoseconds patience) {
+    // [Q4] acquire; pairs with [Q2]: as [Q1].
+    Endpoint* const endpoint = used_.load(std::memory_order_acquire);
+    if (endpoint != nullptr && options.transfer.empty() && !writing_ && endpoint->usable() &&
+        !endpoint->peer_closed()) [[likely]] {
+      if (std::byte* const room = endpoint->room(bytes.size())) [[likely]] {
+        std::memcpy(room, bytes.data(), bytes.size());
+        endpoint->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
+                                                     static_cast<unsigned>(format), false, false));
+        return PostResult::posted;
+      }
+    }
+    return post_slowly(bytes, format, options, patience);
+  }
+  // While a message is being written, nothing else may be posted, and the port may not move.
+  bool writing() const noexcept { return writing_; }
+  void set_writing(bool writing) noexcept { writing_ = writing; }
+  void want_drain() noexcept { drain_wanted_ = true; }
+
+  // ---- receiving
+  // Into an empty `received`.
+  void try_receive(Received& received) {
+    if (take_plain(received.event_)) [[likely]]
+      received.outcome_ = ReceiveStatus::message;
+    else
+      try_receive_slowly(received);
+  }
+  void receive(Received& received, std::int64_t deadline_ns, const std::stop_token& stop);
+  std::size_t receive_batch(std::span<Received> batch);
+  void release(ring::Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
+               std::uint32_t payload_bytes, std::uint64_t large_bytes) noexcept {
+    --events_in_hand_;
+    Endpoint& endpoint = *endpoint_;
+    if (large_bytes != 0 || kept_by_events_ || !endpoint.usable()) [[unlikely]]
+      return release_slowly(extent, sequence, past_offset, payload_bytes, large_bytes);
+    endpoint.reader().release(extent, sequence, past_offset, payload_bytes);
+    endpoint.after_release();
+  }
+
+  // ---- moving: all three, or the first two; see Endpoint
+  void begin_move();
+  void undo_move() noexcept;
+  Parcel finish_move() noexcept;
+  wire::Attachment describe_moving() noexcept;
+  std::array<int, 2> descriptors_moving() noexcept;  // segment, socket
+  bool gone_by_moving() noexcept;
+  os::Credentials maker();
+  bool untaken_transfers() noexcept;
+  // A value that is being read has it for the moment; destroying it then closes nothing.
+  bool lent() const noexcept { return lent_; }
+  void set_lent(bool lent) noexcept { lent_ = lent; }
+
+  // ---- events
+  void bind(EventLoop& loop, std::shared_ptr<Listeners> listeners);
+  bool bound() const noexcept { return static_cast<bool>(attachment_); }
+  void enable() noexcept;
+  void set_ref(bool ref) noexcept { ref_ = ref; }
+  bool ref() const noexcept { return ref_; }
+  int foreign_descriptor(std::shared_ptr<Listeners> listeners);
+  std::size_t dispatch_what_is_there();
+  static void dispatch_message_error(MessageEvent& message);
+
+  std::size_t serve(std::size_t most) override;
+  [[nodiscard]] bool ready() noexcept override;
+  [[nodiscard]] int descriptor() const noexcept override;
+  bool announce_sleep(bool deep) noexcept override;
+  void announce_awake() noexcept override;
+  [[nodiscard]] bool keeps_loop_alive() const noexcept override;
+
+ private:
+  Endpoint* first_use();
+  PostResult post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
+                         std::chrono::nanoseconds patience);
+  void become_inert() noexcept override;
+
+  // The next message, if everything is as it mostly is: an open port of this process with nothing in hand,
+  // and a message that is all in the ring.
+  bool take_plain(MessageEvent& event) {
+    Endpoint* const endpoint = used();
+    if (endpoint == nullptr || trust_ == Trust::foreign || !endpoint->usable()) return false;
+    return endpoint->reader().all_passed() && take_plain(endpoint->reader(), event);
+  }
+  bool take_plain(ring::Reader& reader, MessageEvent& event) noexcept {
+    ring::Reader::Frame frame;
+    if (!reader.look_plain(frame)) return false;
+    put(frame, event);
+    reader.take(frame);
+    ++events_in_hand_;
+    return true;
+  }
+  void put(const ring::Reader::Frame& frame, MessageEvent& event) noexcept {
+    event.data_ = frame.payload;
+    event.size_bytes_ = frame.header.payload_bytes();
+    event.format_ = static_cast<Format>(frame.header.format());
+    event.port_ = this;
+    event.extent_ = frame.extent;
+    event.sequence_ = frame.sequence;
+    event.past_offset_ = frame.past_offset;
+    event.frame_payload_bytes_ = frame.header.payload_bytes();
+  }
+  void try_receive_slowly(Received& received);
+  void release_slowly(ring::Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
+                      std::uint32_t payload_bytes, std::uint64_t large_bytes) noexcept;
+
+  // delivery.cpp
+  Endpoint::Take take(Endpoint& endpoint, MessageEvent& event);
+  // Also of a port that has closed itself.
+  Endpoint::Take take_queued(Endpoint& endpoint, MessageEvent& event);
+  Endpoint::Take open_enclosures(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
+  Endpoint::Take refuse_message(Endpoint& endpoint) noexcept;
+  bool enclose(Endpoint& endpoint, const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
+               MessageEvent& event, std::error_code& refused);
+
+  // port_events.cpp
+  bool serve_message(Endpoint& endpoint);
+  bool serve_close(Endpoint& endpoint);
+  bool serve_drain(Endpoint& endpoint);
+  void dispatch(Event& event) noexcept;
+  void retry_later();
+  void rebind() noexcept;
+  void unbind() noexcept;
+
+  std::atomic<Endpoint*> used_{nullptr};
+  bool writing_ = false;
+  bool lent_ = false;
+  std::uint32_t events_in_hand_ = 0;
+  std::uint64_t large_in_hand_bytes_ = 0;  // in files of their own, of these events
+
+  ring::ChannelId channel_;
+  ring::Side side_;
+  Trust trust_;
+  std::unique_ptr<Endpoint> endpoint_;
+  std::mutex birth_;  // between unused, used and gone
+  Parcel parcel_;
+  bool gone_ = false;
+  bool moved_ = false;
+  std::shared_ptr<PortState> kept_by_events_;
+
+  std::shared_ptr<Listeners> listeners_;
+  LoopAttachment attachment_;
+  std::thread::id loop_thread_;
+  std::unique_ptr<EventLoop> foreign_loop_;
+  bool enabled_ = false;
+  bool ref_ = true;
+  bool close_told_ = false;
+  bool drain_wanted_ = false;
+  bool retrying_ = false;
+  std::uint64_t deliver_until_ =
+      ~std::uint64_t{0};  // of a port that closed itself: messages there at that moment
+};
+
+}  // namespace portolan::port

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The incoming half of an endpoint: the next frame, and everything that a reader does when there is none.
+
+#include <algorithm>
+#include <stop_token>
+
+#include "os/futex.hpp"
+#include "os/membarrier.hpp"
+#include "os/pause.hpp"
+#include "os/socket.hpp"
+#include "port/endpoint.hpp"
+#include "port/thread_sleeper.hpp"
+
+namespace portolan::port {
+
+namespace {
+
+constexpr std::int64_t kLightSleepNs = 10'000'000;
+constexpr std::int64_t kRearmNs = 1'000'000'000;  // every unbounded sleep looks again this often
+
+// Bounds a sleep by its deadline.
+std::int64_t until(std::int64_t deadline_ns, std::int64_t now_ns, std::int64_t longest_ns) noexcept {
+  return deadline_ns == kForever ? longest_ns : std::clamp<std::int64_t>(deadline_ns - now_ns, 0, longest_ns);
+}
+
+}  // namespace
+
+Endpoint::Take Endpoint::look(ring::Reader::Frame& frame) noexcept {
+  const Status now = status();
+  if (now == Status::detached || now == Status::inert || !owned()) [[unlikely]]
+    return Take::detached;
+  // Asked before the look: whatever was published before the end is found by it.
+  for (bool ended = false;; ended = true) {
+    switch (reader_.look(frame)) {
+      case ring::Reader::Look::message:
+        return Take::message;
+      case ring::Reader::Look::mark:
+        return Take::mark;
+      case ring::Reader::Look::violation:
+        close(CloseReason::protocol_error);
+        return Take::closed;
+      case ring::Reader::Look::refused:
+        refused_ = in_blocks_.error();
+        return Take::refused;
+      case ring::Reader::Look::nothing:
+        break;
+    }
+    reader_.hand_back();  // what kept messages have let go of meanwhile
+    after_release();
+    if (now == Status::closed) return Take::closed;
+    if (ended) return Take::closed;
+    if (!peer_closed()) return Take::dry;
+  }
+}
+
+Arrivals::Collected Endpoint::collect(const wire::Attachments& named,
+                                      std::vector<FileDescriptor>& descriptors, std::error_code& refused) {
+  const Gate::Stay stay(gate_, nullptr);
+  if (!stay) return Arrivals::Collected::none;
+  return arrivals_.collect(socket_.get(), named.generation, named.number, named.descriptor_count, descriptors,
+                           refused);
+}
+
+void Endpoint::wake_writer() noexcept {
+  seen_releases_ = reader_.release_count();
+  // [S11] seq_cst fence; pairs with [S10]: the hand-back comes before the look at who waits for it.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const std::uint64_t word = writer_waker_.word();
+  if (ring::sleep_state(word) == ring::SleepState::awake || writer_waker_.has_answered(word)) return;
+  if (reader_.free_blocks() < std::min<std::uint64_t>(writer_waker_.at(), segment_->geometry().block_count))
+    return;
+  os::futex_wake(&incoming().reader.release_count, 1);
+  if (ring::sleep_state(word) != ring::SleepState::on_socket) return;
+  const Gate::Stay stay(gate_, nullptr);
+  if (stay && !os::send_doorbell(socket_.get())) writer_waker_.answered(word);
+}
+
+void Endpoint::notice_hang_up() noexcept {
+  // [E3] relaxed; pairs with [E4]: a hint to look; the ring is looked at once more behind it.
+  peer_gone_.store(true, std::memory_order_relaxed);
+}
+
+void Endpoint::look_for_hang_up() noexcept {
+  const Gate::Stay stay(gate_, nullptr);
+  if (stay && os::hung_up(socket_.get())) notice_hang_up();
+}
+
+void Endpoint::hold_off() noexcept {
+  back_off_.dry(reader_.taken_bytes(), reader_.taken_count());
+  constexpr std::uint32_t kLooksPerPoll = 1024;  // a poll costs 0.3 us, 1024 dry looks 30 us
+  if (++dry_looks_ % kLooksPerPoll == 0) look_for_hang_up();
+}
+
+// Stores the word, then a barrier for both sides. False: the barrier is this side's only, and the writer may
+// not have heard yet that it must fence.
+bool Endpoint::fence_for_both(ring::Sleeper& sleeper, ring::SleepState state, std::uint64_t at) noexcept {
+  sleeper.announce(state, sleeper_fences_, at);
+  if (sleeper_fences_ && os::membarrier()) return true;
+  // [S9] seq_cst fence; pairs with [S5]: announced before the last look.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  sleeper_fences_ = false;
+  return false;
+}
+
+std::int64_t Endpoint::longest_sleep_ns(bool fenced) const noexcept {
+  // [F2] acquire; pairs with [F1]: the writer fences from its next publication on.
+  const bool writer_fences =
+      page_->direction[static_cast<std::size_t>(ring::other(side_))].writer.fences.load(
+          std::memory_order_acquire) != 0;
+  return fenced || writer_fences ? kRearmNs : kLightSleepNs;
+}
+
+bool Endpoint::spin(std::int64_t deadline_ns) noexcept {
+  const std::int64_t began_ns = os::monotonic_ns();
+  const std::int64_t end_ns = began_ns + until(deadline_ns, began_ns, spin_budget_.nanoseconds());
+  while (os::monotonic_ns() < end_ns) {
+    for (int looks = 0; looks < 16; ++looks) {
+      back_off_.dry(reader_.taken_bytes(), reader_.taken_count());
+      if (!reader_.dry()) return spin_budget_.paid_off(), true;
+    }
+    if (peer_closed() || !usable()) return true;
+  }
+  spin_budget_.failed();
+  return false;
+}
+
+Endpoint::Wait Endpoint::wait_for_message(std::int64_t deadline_ns, const std::stop_token& stop) {
+  if (spin(deadline_ns)) return Wait::look_again;
+  ThreadSleeper& sleeper = ThreadSleeper::current();
+  const std::stop_callback nudge_on_stop(stop, [&sleeper] { sleeper.nudge(); });
+  const Gate::Stay stay(gate_, &sleeper);
+  if (!stay) return Wait::look_again;
+  Wait woken = Wait::timed_out;
+  for (bool light = true;; light = false) {
+    const std::uint32_t nudges = sleeper.nudges();
+    if (stop.stop_requested()) return Wait::stopped;
+    if (deadline_ns != kForever && os::monotonic_ns() >= deadline_ns) return Wait::timed_out;
+    woken = light ? light_sleep(deadline_ns, sleeper, nudges) : deep_sleep(deadline_ns, sleeper, nudges);
+    if (woken != Wait::timed_out) return woken;
+  }
+}
+
+Endpoint::Wait Endpoint::light_sleep(std::int64_t deadline_ns, const ThreadSleeper& sleeper,
+                                     std::uint32_t nudges) noexcept {
+  static_cast<void>(fence_for_both(reader_sleeper_, ring::SleepState::on_futex, reader_.place().word()));
+  bool look_again = !reader_.dry() || peer_closed() || !usable();
+  if (!look_again) {
+    const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), kLightSleepNs);
+    // The header's low half is never zero once it is published, so a late sleeper does not fall asleep.
+    const os::Woken woken =
+        os::futex_wait_either(reader_.header_address(), 0, sleeper.nudge_word(), nudges, sleep_ns);
+    look_again = woken != os::Woken::timed_out;
+  }
+  announce_awake();
+  return look_again ? Wait::look_again : Wait::timed_out;
+}
+
+Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper& sleeper,
+                                    std::uint32_t nudges) noexcept {
+  arrivals_.drain_doorbells(socket_.get());
+  const bool fenced = fence_for_both(reader_sleeper_, ring::SleepState::on_socket, reader_.place().word());
+  // Asked before the last look: a writer that says so has published everything that it did not fence.
+  const std::int64_t longest_ns = longest_sleep_ns(fenced);
+  bool look_again = !reader_.dry() || peer_closed() || !usable();
+  if (!look_again) {
+    const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), longest_ns);
+    refused_ = sleeper.sleep_on_socket(socket_.get(), nudges, sleep_ns);
+    if (os::hung_up(socket_.get())) notice_hang_up();
+    look_again = !reader_.dry() || peer_closed() || !usable() || sleeper.nudges() != nudges;
+  }
+  announce_awake();
+  if (refused_) return Wait::refused;
+  return look_again ? Wait::look_again : Wait::timed_out;
+}
+
+std::uint64_t Endpoint::posted_by_peer() noexcept {
+  // [W5] relaxed; pairs with [W3]: a bound, whose writer is told that this end is closed.
+  return incoming().writer.message_count.load(std::memory_order_relaxed);
+}
+
+bool Endpoint::announce_sleep(bool deep, bool for_room) noexcept {
+  const Gate::Stay stay(gate_, nullptr);
+  if (!stay) return false;
+  if (deep) arrivals_.drain_doorbells(socket_.get());
+  if (for_room)
+    writer_sleeper_.announce(ring::SleepState::on_socket, false, segment_->geometry().block_count / 2);
+  reader_sleeper_.announce(deep ? ring::SleepState::on_socket : ring::SleepState::on_futex, sleeper_fences_,
+                           reader_.place().word());
+  return true;
+}
+
+void Endpoint::announce_awake() noexcept {
+  reader_sleeper_.announce(ring::SleepState::awake, sleeper_fences_, reader_.place().word());
+}
+
+}  // namespace portolan::port

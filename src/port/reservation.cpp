@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "port/reservation.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include <portolan/error.hpp>
+
+#include "os/memory_file.hpp"
+#include "os/pause.hpp"
+#include "port/port_state.hpp"
+
+namespace portolan::port {
+
+namespace {
+
+constexpr std::uint64_t kMostMessageBytes = std::uint64_t{1} << 36;
+constexpr std::uint64_t kMostForeignMessageBytes = std::uint64_t{64} << 20;
+
+}  // namespace
+
+Reservation::Reservation(PortState& port, std::size_t expected_bytes)
+    : Sink(port.trust() == Trust::same_user), port_(port), endpoint_(port.use()), shipment_(port) {
+  if (port.writing())
+    throw InvalidStateError(
+        "post_message: this port is being written to already, by a `serialize` that posts on it or by an "
+        "open Space");
+  port_.set_writing(true);
+  if (endpoint_ != nullptr && (!endpoint_->usable() || endpoint_->peer_closed())) endpoint_ = nullptr;
+  if (endpoint_ != nullptr && !too_large(expected_bytes)) {
+    const std::size_t wanted = std::max<std::size_t>(expected_bytes, endpoint_->writer().room_here_bytes());
+    if (std::byte* const room = endpoint_->room(wanted)) {
+      place_ = Place::ring;
+      begin_ = cursor_ = room;
+      end_ = room + wanted;
+      return;
+    }
+  }
+  move_to_heap(expected_bytes);
+}
+
+bool Reservation::has_space_for(std::size_t bytes) const noexcept {
+  if (endpoint_ == nullptr || place_ == Place::ring) return true;
+  return too_large(bytes) && endpoint_->writer().large_body_fits(bytes);
+}
+
+Reservation::~Reservation() {
+  if (place_ == Place::ring) endpoint_->writer().abandon();
+  port_.set_writing(false);
+}
+
+bool Reservation::too_large(std::size_t bytes) const noexcept {
+  return bytes > endpoint_->writer().largest_payload_bytes();
+}
+
+void Reservation::move_to_heap(std::size_t capacity_bytes) {
+  capacity_bytes = std::max<std::size_t>(capacity_bytes, 256);
+  // Not value-initialised: a large body would be written twice.
+  std::unique_ptr<std::byte[]> heap(new std::byte[capacity_bytes]);
+  const std::size_t written_bytes = written();
+  if (written_bytes != 0) std::memcpy(heap.get(), begin_, written_bytes);
+  if (place_ == Place::ring) endpoint_->writer().abandon();
+  place_ = Place::heap;
+  heap_ = std::move(heap);
+  begin_ = heap_.get();
+  cursor_ = begin_ + written_bytes;
+  end_ = begin_ + capacity_bytes;
+}
+
+void Reservation::grow(std::size_t bytes) {
+  const std::size_t written_bytes = written();
+  const std::size_t wanted = std::max<std::size_t>(written_bytes + bytes, 2 * written_bytes);
+  if (place_ == Place::ring && !too_large(wanted)) {
+    if (std::byte* const room = endpoint_->writer().extend(wanted, written_bytes)) {
+      begin_ = room;
+      cursor_ = room + written_bytes;
+      end_ = room + wanted;
+      return;
+    }
+    // The writer has let go of the old room, whose bytes are still there: nobody else writes to the ring.
+  }
+  move_to_heap(wanted);
+}
+
+std::uint32_t Reservation::attach_port(MessagePort& port, Ownership ownership) {
+  return shipment_.reach(port, ownership);
+}
+
+PostResult Reservation::drop(PostResult result) noexcept {
+  shipment_.lost();
+  return result;
+}
+
+PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
+  shipment_.check();
+  const std::int64_t deadline_ns = patience.count() > 0 ? os::monotonic_ns() + patience.count() : 0;
+  const std::size_t written_bytes = written();
+  if (written_bytes > (port_.trust() == Trust::foreign ? kMostForeignMessageBytes : kMostMessageBytes))
+    throw DataCloneError("post_message(" + std::to_string(written_bytes) +
+                         " bytes): too large for one message");
+  for (;;) {
+    if (endpoint_ == nullptr) return drop(port_.gone_by_moving() ? PostResult::detached : PostResult::closed);
+    if (shipment_.doomed()) return drop(PostResult::closed);
+    switch (try_send(format)) {
+      case Sent::yes:
+        return PostResult::posted;
+      case Sent::closed:
+        endpoint_ = nullptr;
+        continue;
+      case Sent::full:
+        break;
+    }
+    if (deadline_ns == 0) {
+      port_.want_drain();
+      return PostResult::full;
+    }
+    if (place_ == Place::ring) move_to_heap(written_bytes);
+    const bool packet = !shipment_.empty();
+    const std::size_t needed = written_bytes + (packet ? shipment_.table_bytes() + 16 : 0);
+    if (endpoint_->wait_for_room(needed, packet, deadline_ns) == Endpoint::Wait::timed_out)
+      return PostResult::full;
+    if (!endpoint_->usable() || endpoint_->peer_closed()) endpoint_ = nullptr;
+  }
+}
+
+// Room in the ring for the message as it is now; what was written in private memory is copied there.
+std::byte* Reservation::room_for(std::size_t frame_bytes) {
+  const std::size_t written_bytes = written();
+  std::byte* room = begin_;
+  if (place_ == Place::heap) {
+    room = endpoint_->room(frame_bytes);
+    if (room != nullptr && body_bytes_ == 0 && written_bytes != 0) std::memcpy(room, begin_, written_bytes);
+  } else if (frame_bytes > static_cast<std::size_t>(end_ - begin_)) {
+    room = endpoint_->writer().extend(frame_bytes, written_bytes);
+  }
+  if (room != nullptr) return room;
+  switch (endpoint_->writer().refusal()) {
+    case ring::Writer::Refusal::kernel:
+      if (endpoint_->usable()) throw_refused(endpoint_->blocks_refused());
+      return nullptr;
+    case ring::Writer::Refusal::none:
+    case ring::Writer::Refusal::full:
+      break;
+  }
+  return nullptr;
+}
+
+void Reservation::throw_refused(std::error_code error) const {
+  throw PortError(error, "post_message(" + std::to_string(written()) + " bytes on \"" +
+                             endpoint_->segment().label() +
+                             "\"): no memory for the channel's blocks; free memory or let "
+                             "the peer read");
+}
+
+Reservation::Sent Reservation::try_send(Format format) {
+  const std::size_t written_bytes = written();
+  if (too_large(written_bytes) && body_bytes_ == 0 && !make_body()) return Sent::full;
+  if (!shipment_.empty()) return send_with_shipment(format);
+  std::byte* const room = room_for(written_bytes);
+  if (room == nullptr) return endpoint_->usable() ? Sent::full : Sent::closed;
+  place_ = Place::heap;  // the ring has it now
+  begin_ = cursor_ = end_ = nullptr;
+  endpoint_->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(written_bytes),
+                                                static_cast<unsigned>(format), false, false));
+  return Sent::yes;
+}
+
+bool Reservation::make_body() {
+  const std::size_t bytes = written();
+  if (!endpoint_->writer().large_body_fits(bytes)) return false;
+  FileDescriptor file = os::create_body_file(bytes);
+  std::error_code error = os::write_all(file.get(), {begin_, bytes}, 0);
+  if (!error) error = os::seal_immutable(file.get());
+  if (error) throw_refused(error);
+  body_bytes_ = bytes;
+  shipment_.set_body(std::move(file), bytes);
+  return true;
+}
+
+Reservation::Sent Reservation::send_with_shipment(Format format) {
+  const std::size_t payload_bytes = body_bytes_ != 0 ? 0 : written();
+  const std::size_t table_at = ring::round_up_8(payload_bytes);
+  const std::size_t table_bytes = shipment_.table_bytes();
+  const std::size_t frame_bytes = table_at + table_bytes + sizeof(std::uint64_t);
+  if (frame_bytes > endpoint_->writer().largest_payload_bytes()) {
+    if (body_bytes_ == 0 && make_body()) return send_with_shipment(format);
+    throw DataCloneError("post_message: more ports than one message of this channel can describe");
+  }
+  std::byte* const room = room_for(frame_bytes);
+  if (room == nullptr) return endpoint_->usable() ? Sent::full : Sent::closed;
+  place_ = Place::ring;
+  begin_ = room;
+  cursor_ = room + payload_bytes;
+  end_ = room + frame_bytes;
+  const std::error_code error = shipment_.send(*endpoint_);
+  if (error) {
+    if (error == std::errc::resource_unavailable_try_again) return Sent::full;
+    if (error == std::errc::broken_pipe || error == std::errc::connection_reset) return Sent::closed;
+    throw PortError(error,
+                    "post_message: the kernel does not take the descriptors (" + error.message() +
+                        "); too many are under way to processes that do not read, or RLIMIT_NOFILE is low");
+  }
+  shipment_.write_table({room + table_at, table_bytes});
+  const std::uint64_t stated_bytes = body_bytes_ != 0 ? body_bytes_ : payload_bytes;
+  std::memcpy(room + table_at + table_bytes, &stated_bytes, sizeof stated_bytes);
+  place_ = Place::heap;
+  begin_ = cursor_ = end_ = nullptr;
+  // Detached, then committed, then woken: whoever sees the message finds ports that nobody else uses.
+  shipment_.delivered();
+  endpoint_->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(frame_bytes),
+                                                static_cast<unsigned>(format), true, body_bytes_ != 0));
+  return Sent::yes;
+}
+
+}  // namespace portolan::port

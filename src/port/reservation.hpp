@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One message while it is being written: in the ring while it fits there, else in private memory until it is
+// sent. Nothing is visible to the peer before send() has succeeded, and nothing has changed for the caller if
+// it has not.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <portolan/encoding.hpp>
+#include <portolan/message_port.hpp>
+
+#include "port/endpoint.hpp"
+#include "port/shipment.hpp"
+
+namespace portolan::port {
+
+class PortState;
+
+// What a post on a detached port does: the list goes down with the message.
+PostResult drop_list(const TransferList& transfer);
+
+class Reservation final : public Sink {
+ public:
+  // Throws InvalidStateError if another message is being written on the port.
+  Reservation(PortState& port, std::size_t expected_bytes);
+  ~Reservation() override;
+
+  // Whether a message of that size would go out now: it has room in the ring, or as a file of its own; or the
+  // port is gone and it would be dropped.
+  bool has_space_for(std::size_t bytes) const noexcept;
+  void check_list(const TransferList& transfer) { shipment_.list(transfer); }
+  // Leaves only the first `bytes` of what was appended.
+  void shorten(std::size_t bytes) noexcept { cursor_ = begin_ + bytes; }
+
+  // Once. Throws DataCloneError and PortError.
+  PostResult send(Format format, std::chrono::nanoseconds patience);
+
+ private:
+  enum class Place : std::uint8_t { ring, heap };
+  enum class Sent : std::uint8_t { yes, full, closed };
+
+  void grow(std::size_t bytes) override;
+  std::uint32_t attach_port(MessagePort& port, Ownership ownership) override;
+
+  bool too_large(std::size_t bytes) const noexcept;
+  void move_to_heap(std::size_t capacity_bytes);
+  Sent try_send(Format format);
+  Sent send_with_shipment(Format format);
+  bool make_body();
+  std::byte* room_for(std::size_t frame_bytes);
+  PostResult drop(PostResult result) noexcept;
+  [[noreturn]] void throw_refused(std::error_code error) const;
+
+  PortState& port_;
+  Endpoint* endpoint_;  // null: closed or detached; the value is still written, and then dropped
+  Place place_ = Place::heap;
+  std::unique_ptr<std::byte[]> heap_;
+  Shipment shipment_;
+  std::uint64_t body_bytes_ = 0;
+};
+
+}  // namespace portolan::port

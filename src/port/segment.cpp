@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "port/segment.hpp"
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "os/memory_file.hpp"
+
+namespace portolan::port {
+
+std::string check_header(const ring::Header& header, std::uint64_t file_bytes) {
+  if (header.magic != ring::kMagic) return "its segment is a file of another program";
+  if (header.layout_version != ring::kLayoutVersion)
+    return "its layout version is " + std::to_string(header.layout_version) + ", this library has " +
+           std::to_string(ring::kLayoutVersion);
+  const ring::Geometry geometry{header.block_bytes, header.block_count};
+  if (!ring::Geometry::plausible(header.block_bytes, header.block_count) ||
+      geometry.segment_bytes() != file_bytes || header.segment_bytes != file_bytes ||
+      header.trust > static_cast<std::uint8_t>(Trust::foreign))
+    return "its segment's header contradicts itself";
+  return {};
+}
+
+void DirectionBlocks::place(int file, std::uint64_t offset_bytes, ring::Geometry geometry) noexcept {
+  file_ = file;
+  offset_bytes_ = offset_bytes;
+  geometry_ = geometry;
+}
+
+std::byte* DirectionBlocks::map_blocks() noexcept {
+  if (!mapping_)
+    mapping_ = os::Mapping::try_map(file_, os::Mapping::Access::read_write, offset_bytes_,
+                                    geometry_.direction_bytes(), error_);
+  return mapping_ ? mapping_.bytes().data() : nullptr;
+}
+
+bool DirectionBlocks::allocate(ring::Run run) noexcept {
+  error_ = os::allocate(file_, offset_bytes_ + run.block * geometry_.block_bytes,
+                        run.count * geometry_.block_bytes);
+  return !error_;
+}
+
+void DirectionBlocks::punch(ring::Run run) noexcept {
+  // A refusal leaves the memory in use: nothing else depends on it.
+  static_cast<void>(
+      os::punch(file_, offset_bytes_ + run.block * geometry_.block_bytes, run.count * geometry_.block_bytes));
+}
+
+Segment::Segment(FileDescriptor file, os::Mapping control) noexcept
+    : file_(std::move(file)),
+      control_(std::move(control)),
+      page_(std::launder(reinterpret_cast<ring::ControlPage*>(control_.bytes().data()))) {}
+
+std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelId& announced,
+                                      SegmentFault& fault) {
+  const os::FileInspection inspected =
+      os::inspect_file(file.get(), os::FileRole::segment, {ring::kControlBytes, kMostSegmentBytes});
+  if (!inspected) {
+    fault.text = "its segment is none: " + std::string(os::describe(inspected.fault));
+    return nullptr;
+  }
+  os::Mapping control = os::Mapping::try_map(file.get(), os::Mapping::Access::read_write, 0,
+                                             ring::kControlBytes, fault.refused);
+  if (!control) return nullptr;
+  // One copy, then checks on the copy: the other end may be writing it.
+  ring::Header header;
+  std::memcpy(&header, control.bytes().data(), sizeof header);
+  fault.text = check_header(header, inspected.size_bytes);
+  if (fault.text.empty() && header.id != announced) fault.text = "its segment belongs to another channel";
+  if (!fault.text.empty()) return nullptr;
+  std::shared_ptr<Segment> segment(new Segment(std::move(file), std::move(control)));
+  const ring::Geometry geometry{header.block_bytes, header.block_count};
+  segment->geometry_ = geometry;
+  segment->id_ = header.id;
+  segment->trust_ = static_cast<Trust>(header.trust);
+  segment->limit_bytes_ = geometry.direction_bytes();
+  segment->label_.assign(header.label, strnlen(header.label, sizeof header.label));
+  for (const ring::Side side : {ring::Side::a, ring::Side::b})
+    segment->blocks(side).place(segment->file(), geometry.direction_offset(side), geometry);
+  return segment;
+}
+
+std::error_code Segment::privatise(const std::byte* begin, std::uint64_t bytes) noexcept {
+  for (os::Mapping* mapping : {&control_, &blocks_[0].mapping(), &blocks_[1].mapping()}) {
+    const std::span<std::byte> all = mapping->bytes();
+    if (begin < all.data() || begin >= all.data() + all.size()) continue;
+    return mapping->replace_with_private_copy(static_cast<std::size_t>(begin - all.data()), bytes);
+  }
+  return {};
+}
+
+void Segment::share_again() noexcept {
+  control_.restore(file_.get());
+  for (DirectionBlocks& blocks : blocks_) blocks.mapping().restore(file_.get());
+}
+
+void Segment::forget() noexcept {
+  file_.reset();
+  control_.forget();
+  for (DirectionBlocks& blocks : blocks_) blocks.mapping().forget();
+}
+
+}  // namespace portolan::port

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What one thread sleeps on, beside what it sleeps for: a word and an eventfd by which other threads of this
+// process nudge it (a close, a move, a stop request). One for each thread, made at its first sleep.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <system_error>
+
+#include "os/epoll.hpp"
+#include "os/event_counter.hpp"
+
+namespace portolan::port {
+
+class ThreadSleeper {
+ public:
+  // This thread's. A forked child gets a fresh one.
+  static ThreadSleeper& current();
+
+  // Any thread. Every sleep in progress ends, and so does the next one that was prepared before.
+  void nudge() noexcept;
+  std::uint32_t nudges() const noexcept;
+  const void* nudge_word() const noexcept { return &nudges_; }
+
+  // Sleeps until `socket` has an edge (hang-up included), a nudge later than `seen_nudges` comes, or the time
+  // is up. The error is that of a kernel without descriptors to sleep on.
+  std::error_code sleep_on_socket(int socket, std::uint32_t seen_nudges, std::int64_t timeout_ns) noexcept;
+
+ private:
+  struct Deep {
+    os::Epoll epoll;
+    os::EventCounter bell;
+  };
+
+  std::atomic<std::uint32_t> nudges_{0};
+  std::atomic<Deep*> listening_{nullptr};
+  std::optional<Deep> deep_;
+  std::uint32_t fork_generation_ = 0;
+};
+
+}  // namespace portolan::port

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The reading half of a direction: looks at one header, follows JUMPs, and keeps apart two things: the cursor
+// (which messages count as read) and the pins (which memory is still being read).
+//
+// Everything in the segment may have been written by a hostile peer: each word is loaded once, checked, then
+// used. One thread at a time, but for Extent::unpin_kept. docs/ring-protocol.md: "Reading", "Adopting a
+// reader's end".
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <utility>
+
+#include "ring/block_map.hpp"
+#include "ring/block_store.hpp"
+#include "ring/frame.hpp"
+#include "ring/geometry.hpp"
+#include "ring/header_word.hpp"
+#include "ring/layout.hpp"
+#include "ring/writer.hpp"
+
+namespace portolan::ring {
+
+// A stretch of the ring that messages are read from, and who still needs it.
+struct Extent {
+  std::byte* begin = nullptr;
+  std::uint64_t bytes = 0;
+  Run run = kFirstExtent;
+  bool left = false;                        // the reader has followed its JUMP
+  std::uint64_t past_sequence = 0;          // once left: one past the last message taken from it
+  std::uint32_t event_pins = 0;             // events of the reader's own thread
+  std::atomic<std::uint32_t> kept_pins{0};  // kept messages, on any thread
+
+  bool pinned() const noexcept {
+    // [P1] acquire; pairs with [P2]: whoever held the message is done with its bytes.
+    return event_pins != 0 || kept_pins.load(std::memory_order_acquire) != 0;
+  }
+  // [P3] relaxed; pairs with [P1]: the caller holds an event pin meanwhile.
+  void pin_kept() noexcept { kept_pins.fetch_add(1, std::memory_order_relaxed); }
+  // [P2] release; pairs with [P1]: the last read of the bytes comes before the block's hand-back.
+  void unpin_kept() noexcept { kept_pins.fetch_sub(1, std::memory_order_release); }
+};
+
+class Reader {
+ public:
+  enum class Look { nothing, message, mark, violation, refused };
+
+  struct Frame {
+    FrameHeader header;
+    std::byte* payload = nullptr;
+    Extent* extent = nullptr;
+    std::uint64_t sequence = 0;     // number of the message in this direction; marks have none
+    std::uint64_t past_offset = 0;  // where the next header stands in the extent
+  };
+
+  Reader(DirectionLines& lines, Geometry geometry, BlockStore& store) noexcept
+      : lines_(&lines), geometry_(geometry), store_(&store) {}
+
+  // Comes first, for a new channel too. False when the memory contradicts itself.
+  bool adopt(Adoption how) noexcept;
+
+  // Is there a header to look at? The only word that a waiting reader polls.
+  bool dry() const noexcept {
+    // [R2] acquire; pairs with [W2], [W8]: whoever sees it not dry goes on to read the frame.
+    return header_at(header_address()).load(std::memory_order_acquire) == 0;
+  }
+  std::byte* header_address() const noexcept { return begin_ + offset_; }
+  Location place() const noexcept { return Location{extent_word_ | offset_ / 8}; }
+
+  // Looks at the next frame, following a JUMP to it. Takes nothing.
+  Look look(Frame& frame) noexcept {
+    // [R1] acquire; pairs with [W2], [W8]: the payload is visible behind its header.
+    const FrameHeader header{header_at(header_address()).load(std::memory_order_acquire)};
+    if (header.plain_message() && fits(header)) [[likely]] {
+      describe(header, frame);
+      return Look::message;
+    }
+    return look_closer(header, frame);
+  }
+  // The same in a word or two, for a message that needs no closer look. False: it may still be one.
+  bool look_plain(Frame& frame) const noexcept {
+    const FrameHeader header{header_at(header_address()).load(std::memory_order_acquire)};  // [R1]
+    if (!header.plain_message() || !fits(header) || redelivered(taken_count_)) return false;
+    describe(header, frame);
+    return true;
+  }
+  // Everything taken is passed, and nothing is kept in extents that were left.
+  bool all_passed() const noexcept { return passed_count_ == taken_count_ && extents_.size() == 1; }
+  // Hands the message of `frame` (the last one looked at) to the user, pinned.
+  void take(const Frame& frame) noexcept {
+    offset_ = frame.past_offset;
+    ++frame.extent->event_pins;
+    ++taken_count_;
+    taken_bytes_ += frame.header.payload_bytes();
+    // [R3] relaxed; pairs with [A8]: stored before the user sees the message, so a message that was never
+    // handed out is never marked as redelivered. It never falls: what two owners in turn were killed over
+    // stays marked.
+    lines_->reader.handed_count.store(std::max(taken_count_, redelivered_below_), std::memory_order_relaxed);
+  }
+  void skip_mark(const Frame& frame) noexcept {
+    if (std::exchange(marks_behind_count_, taken_count_) != taken_count_) marks_in_a_row_ = 0;
+    ++marks_in_a_row_;
+    offset_ = frame.past_offset;
+    if (passed_count_ == taken_count_) store_cursor(place());
+  }
+  // The event of this message is gone. The cursor passes it if it is the oldest one in hand, and with the
+  // last one in hand everything: they may be let go of in any order.
+  void release(Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
+               std::uint32_t payload_bytes) noexcept {
+    if (--extent.event_pins == 0 && !in_hand()) [[likely]]
+      return pass_all();
+    if (sequence == passed_count_) {
+      passed_count_ = sequence + 1;
+      passed_bytes_ += payload_bytes;
+      store_cursor({extent.run, past_offset});
+      store_counts();
+    }
+    if (extents_.size() > 1) hand_back();
+  }
+  // The next receive: everything in hand counts as read.
+  void pass_all() noexcept {
+    if (passed_count_ != taken_count_) {
+      passed_count_ = taken_count_;
+      passed_bytes_ = taken_bytes_;
+      store_cursor(place());
+      store_counts();
+    }
+    if (extents_.size() > 1) [[unlikely]]
+      hand_back();
+  }
+  void count_large_body(std::uint64_t bytes) noexcept;
+  // Hands back what kept messages held until now, if anything.
+  void hand_back() noexcept;
+
+  // The message with this sequence may have been seen by an owner that was killed.
+  bool redelivered(std::uint64_t sequence) const noexcept { return sequence < redelivered_below_; }
+  // Extents in which something is pinned; for a port that moves away and must let go of its blocks.
+  template <class F>
+  void for_each_pinned(F&& visit) {
+    for (Extent& extent : extents_)
+      if (extent.pinned()) visit(extent);
+  }
+  // For an owner that ends while kept messages still point into extents: the pins outlive the reader.
+  std::list<Extent> surrender_extents() noexcept { return std::move(extents_); }
+
+  // Changes with every hand-back: the time to look at a writer that waits for room.
+  std::uint32_t release_count() const noexcept { return release_count_; }
+  std::uint32_t free_blocks() const noexcept;
+
+  std::uint64_t taken_count() const noexcept { return taken_count_; }
+  std::uint64_t taken_bytes() const noexcept { return taken_bytes_; }
+  std::uint64_t passed_count() const noexcept { return passed_count_; }
+
+ private:
+  bool fits(FrameHeader header) const noexcept {
+    return header.frame_bytes() + kHeaderBytes <= bytes_ - offset_;
+  }
+  void describe(FrameHeader header, Frame& frame) const noexcept {
+    frame = {header, header_address() + kHeaderBytes, extent_, taken_count_, offset_ + header.frame_bytes()};
+  }
+  bool in_hand() const noexcept {
+    return extents_.size() > 1 && std::any_of(extents_.begin(), extents_.end(),
+                                              [](const Extent& extent) { return extent.event_pins != 0; });
+  }
+  Look look_closer(FrameHeader header, Frame& frame) noexcept;
+  Look follow(Run run) noexcept;
+  bool open(Run run) noexcept;
+  bool valid(Run run) const noexcept;
+  void give_up(std::list<Extent>::iterator extent) noexcept;
+  void publish_release(Run run) noexcept;
+  void settle_suspects() noexcept;
+  void load_counts(Adoption how) noexcept;
+  void count_to(std::uint64_t offset) noexcept;
+
+  void store_cursor(Location place) noexcept {
+    // [R4] release; pairs with [A6]: what the owner did with a message comes before the cursor that passes
+    // it.
+    lines_->reader.cursor.store(place.word(), std::memory_order_release);
+  }
+  void store_counts() noexcept {
+    // [R5] release; pairs with [W13]: a writer that sees the count may tell its user that the message was
+    // read.
+    lines_->reader.message_count.store(passed_count_, std::memory_order_release);
+    // [R6] relaxed; pairs with [W14]: the byte count follows the message count.
+    lines_->reader.message_bytes.store(passed_bytes_, std::memory_order_relaxed);
+  }
+
+  std::byte* begin_ = nullptr;  // of the extent being read
+  std::uint64_t bytes_ = 0;
+  std::uint64_t extent_word_ = 0;  // the place of its beginning
+  std::uint64_t offset_ = 0;
+  Extent* extent_ = nullptr;
+  DirectionLines* lines_;
+  std::uint64_t taken_count_ = 0;
+  std::uint64_t taken_bytes_ = 0;
+  std::uint64_t passed_count_ = 0;
+  std::uint64_t passed_bytes_ = 0;
+  std::list<Extent> extents_;  // oldest first; the last one is being read
+  std::list<Extent> spare_;
+  Geometry geometry_;
+  BlockStore* store_;
+  std::byte* blocks_ = nullptr;
+  BlockBits rel_;
+  BlockBits suspects_;  // taken by the writer before this adoption and not seen in the ring yet
+  Run suspect_intent_{0, 0};
+  bool suspicious_ = false;
+  bool after_jump_ = false;
+  std::uint64_t redelivered_below_ = 0;
+  std::uint64_t marks_behind_count_ = 0;  // taken_count_ at the last mark
+  std::uint32_t marks_in_a_row_ = 0;
+  std::uint64_t large_bytes_ = 0;
+  std::uint32_t release_count_ = 0;
+};
+
+}  // namespace portolan::ring

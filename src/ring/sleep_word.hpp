@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The word by which a sleeper tells the other side that it must be woken. Only the sleeper ever writes it, so
+// no wake-up is erased: the waker remembers privately which word it has already answered.
+//   bits 0-1 state | bit 2 the sleeper fences for both | bits 3-63 epoch
+// docs/ring-protocol.md: "Sleeping and waking".
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "ring/frame.hpp"
+#include "ring/layout.hpp"
+
+namespace portolan::ring {
+
+enum class SleepState : std::uint8_t { awake = 0, on_futex = 1, on_socket = 2 };
+
+inline constexpr std::uint64_t kSleeperFences = 4;
+inline constexpr std::uint64_t kEpochStep = 8;
+
+constexpr SleepState sleep_state(std::uint64_t word) noexcept {
+  return static_cast<SleepState>(word & 3);
+}
+
+// The sleeper's side of a sleep line.
+class Sleeper {
+ public:
+  explicit Sleeper(SleepLine& line) noexcept : line_(&line) {}
+
+  // An adopter goes on counting where the last owner stopped: a waker may have answered that owner's epochs.
+  void adopt() noexcept {
+    // [S4] relaxed; pairs with [S1]: ordered by the adoption.
+    epoch_ = line_->word.load(std::memory_order_relaxed) & ~(kEpochStep - 1);
+  }
+
+  // A new epoch, stored before the caller's barrier and its last look at what it waits for.
+  void announce(SleepState state, bool sleeper_fences, std::uint64_t at) noexcept {
+    // [S3] relaxed; pairs with [S6]: [S1] carries it.
+    line_->at.store(at, std::memory_order_relaxed);
+    epoch_ += kEpochStep;
+    const std::uint64_t word =
+        epoch_ | (sleeper_fences ? kSleeperFences : 0) | static_cast<std::uint64_t>(state);
+    // [S1] release; pairs with [S2], [S8]: with a barrier on either side of the race, the sleeper sees the
+    // news or the waker sees the word.
+    line_->word.store(word, std::memory_order_release);
+  }
+
+ private:
+  SleepLine* line_;
+  std::uint64_t epoch_ = 0;
+};
+
+// The waker's side of the same line.
+class Waker {
+ public:
+  explicit Waker(const SleepLine& line) noexcept : line_(&line) {}
+
+  // After a publication. False: the sleeper is awake, or rung already for this epoch.
+  bool has_news() const noexcept {
+    // [S5] seq_cst fence; pairs with [S9], [L3]: the sleeper's barrier; needed until the sleeper says that it
+    // fences for both.
+    if (fences_) std::atomic_thread_fence(std::memory_order_seq_cst);
+    // [S2] relaxed; pairs with [S1]: a stale word costs nothing, since its sleeper looks again behind its
+    // barrier.
+    return line_->word.load(std::memory_order_relaxed) != answered_;
+  }
+  // The word, once; then answered() with it if the sleeper is awake or has been rung.
+  std::uint64_t word() const noexcept {
+    // [S8] acquire; pairs with [S1]: `at` belongs to this word or to a later one.
+    return line_->word.load(std::memory_order_acquire);
+  }
+  void answered(std::uint64_t word) noexcept { answered_ = word; }
+  // Where the sleeper looks. The peer's word: check it.
+  std::uint64_t at() const noexcept {
+    // [S6] relaxed; pairs with [S3]: a stale place costs a wake that the sleeper's time-out makes up for.
+    return line_->at.load(std::memory_order_relaxed);
+  }
+  bool fences() const noexcept { return fences_; }
+  bool has_answered(std::uint64_t word) const noexcept { return word == answered_; }
+  bool never_answered() const noexcept { return answered_ == ~std::uint64_t{0}; }
+  void set_fences(bool fences) noexcept { fences_ = fences; }
+
+ private:
+  const SleepLine* line_;
+  std::uint64_t answered_ = ~std::uint64_t{0};  // no word has all bits: a new owner looks once
+  bool fences_ = true;
+};
+
+}  // namespace portolan::ring

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Both ends over memory that a hostile peer fills, and goes on changing between any two calls. Nothing is
+// checked but what must hold whatever the memory says: places lie inside, calls end. Reading outside is the
+// sanitizers' and the unmapped pages' to find.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <span>
+
+#include "ring_ends.hpp"
+#include "ring_memory.hpp"
+
+namespace portolan::testing {
+
+class HostileRing {
+ public:
+  explicit HostileRing(RingMemory& memory) : memory_(memory) { memory_.wipe(); }
+
+  // The bytes say what the peer writes and which calls are made. False: something was out of bounds.
+  bool run(std::span<const std::uint8_t> script) {
+    script_ = script;
+    while (!script_.empty() && sane_) step();
+    return sane_ && !memory_.outside;
+  }
+
+ private:
+  static constexpr std::uint64_t kMostCalls = 1 << 18;  // no honest or dishonest ring of 64 KiB needs more
+
+  std::uint64_t number(std::size_t bytes) {
+    std::uint64_t value = 0;
+    for (; bytes > 0 && !script_.empty(); --bytes) {
+      value = value << 8 | script_.front();
+      script_ = script_.subspan(1);
+    }
+    return value;
+  }
+
+  void step() {
+    switch (number(1) % 8) {
+      case 0:
+        poke_line();
+        break;
+      case 1:
+        poke_block();
+        break;
+      case 2:
+        poke_honestly();
+        break;
+      case 3:
+        adopt_writer();
+        break;
+      case 4:
+        adopt_reader();
+        break;
+      case 5:
+        write();
+        break;
+      case 6:
+        read();
+        break;
+      case 7:
+        read_and_keep();
+        break;
+    }
+  }
+
+  void poke_line() {
+    const std::size_t at = number(2) % (memory_.lines_bytes().size() / 8) * 8;
+    const std::uint64_t word = number(8);
+    std::memcpy(memory_.lines_bytes().data() + at, &word, 8);
+  }
+  void poke_block() {
+    const std::size_t at = number(2) % (memory_.blocks().size() / 8) * 8;
+    const std::uint64_t word = number(8);
+    std::memcpy(memory_.blocks().data() + at, &word, 8);
+  }
+  // Words that pass the first checks, at places where they are looked at.
+  void poke_honestly() {
+    const auto block = static_cast<std::uint16_t>(number(1) % 18),
+               count = static_cast<std::uint16_t>(number(1) % 18);
+    const std::uint64_t offset = number(2) * 8;
+    const ring::Run run{block, count};
+    ring::DirectionLines& lines = memory_.lines();
+    switch (number(1) % 6) {
+      case 0:
+        lines.writer.extent.store(ring::Location(run, offset).word(), std::memory_order_relaxed);
+        break;
+      case 1:
+        lines.writer.intent.store(ring::Location(run, offset).word(), std::memory_order_relaxed);
+        break;
+      case 2:
+        lines.reader.cursor.store(ring::Location(run, offset).word(), std::memory_order_relaxed);
+        break;
+      case 3:
+        poke_header(ring::FrameHeader::jump(run), offset);
+        break;
+      case 4:
+        poke_header(ring::FrameHeader::mark(static_cast<std::uint32_t>(number(2))), offset);
+        break;
+      case 5:
+        poke_header(message_header(number(2)), offset);
+        break;
+    }
+  }
+  void poke_header(ring::FrameHeader header, std::uint64_t at) {
+    const std::uint64_t word = header.word();
+    const bool first = number(1) % 2 == 0;
+    const std::span<std::byte> where =
+        first ? std::span(memory_.lines().first_extent, ring::kFirstExtentBytes) : memory_.blocks();
+    std::memcpy(where.data() + at % where.size(), &word, 8);
+  }
+
+  ring::Adoption how() {
+    return number(1) % 2 == 0 ? ring::Adoption::after_move : ring::Adoption::after_death;
+  }
+  void adopt_writer() {
+    writers_.emplace_back(memory_.lines(), memory_.geometry(), memory_);
+    if (!writers_.back().adopt(how())) writers_.clear();
+  }
+  void adopt_reader() {
+    readers_.emplace_back(memory_.lines(), memory_.geometry(), memory_);
+    frames_.clear();
+    if (!readers_.back().adopt(how())) readers_.clear();
+  }
+
+  bool inside(const std::byte* begin, std::uint64_t bytes) const {
+    const auto within = [&](std::span<const std::byte> all) {
+      return begin >= all.data() && begin <= all.data() + all.size() &&
+             bytes <= static_cast<std::uint64_t>(all.data() + all.size() - begin);
+    };
+    return within(memory_.blocks()) || within({memory_.lines().first_extent, ring::kFirstExtentBytes});
+  }
+  void require(bool holds) { sane_ = sane_ && holds; }
+
+  void write() {
+    if (writers_.empty()) return;
+    ring::Writer& writer = writers_.back();
+    const std::uint64_t bytes = number(2) % (writer.largest_payload_bytes() + 1);
+    require(writer.room_here_bytes() < memory_.blocks().size());
+    std::byte* room = writer.reserve(bytes);
+    if (room == nullptr) return;
+    require(inside(room, ring::round_up_8(bytes) + ring::kHeaderBytes));
+    if (!sane_) return;
+    std::memset(room, 0x5a, bytes);
+    const std::uint64_t more = bytes + number(1) * 32;
+    if (number(1) % 4 == 0 && more <= writer.largest_payload_bytes()) {
+      if (std::byte* const moved = writer.extend(more, bytes)) room = moved;
+      require(inside(room, ring::round_up_8(bytes) + ring::kHeaderBytes));
+    }
+    if (number(1) % 4 == 0) return writer.abandon();
+    require(inside(writer.commit(message_header(bytes)), ring::kHeaderBytes));
+    static_cast<void>(writer.idle_run(0, 4));
+    require(writer.blocks_in_use_end() <= memory_.geometry().block_count);
+  }
+
+  bool next(ring::Reader::Frame& frame) {
+    ring::Reader& reader = readers_.back();
+    for (std::uint64_t calls = 0; calls < kMostCalls; ++calls) {
+      require(inside(reader.header_address(), ring::kHeaderBytes));
+      switch (reader.look(frame)) {
+        case ring::Reader::Look::message:
+          require(inside(frame.payload, ring::round_up_8(frame.header.payload_bytes()) + ring::kHeaderBytes));
+          return sane_;
+        case ring::Reader::Look::mark:
+          reader.skip_mark(frame);
+          break;
+        case ring::Reader::Look::violation:
+          readers_.clear();
+          frames_.clear();
+          return false;
+        default:
+          return false;
+      }
+    }
+    require(false);  // a ring of marks without an end
+    return false;
+  }
+  void read() {
+    if (readers_.empty()) return;
+    readers_.back().pass_all();
+    ring::Reader::Frame frame;
+    if (!next(frame)) return;
+    readers_.back().take(frame);
+    release(readers_.back(), frame);
+  }
+  // Up to 64 in hand, let go of in their order or against it.
+  void read_and_keep() {
+    if (readers_.empty()) return;
+    ring::Reader::Frame frame;
+    for (std::uint64_t count = number(1) % 16; count > 0 && frames_.size() < 64 && next(frame); --count) {
+      readers_.back().take(frame);
+      frames_.push_back(frame);
+    }
+    for (std::uint64_t count = number(1) % 16; count > 0 && !frames_.empty(); --count) {
+      const bool oldest = number(1) % 2 == 0;
+      release(readers_.back(), oldest ? frames_.front() : frames_.back());
+      oldest ? frames_.pop_front() : frames_.pop_back();
+    }
+  }
+
+  RingMemory& memory_;
+  std::span<const std::uint8_t> script_;
+  std::deque<ring::Writer> writers_;
+  std::deque<ring::Reader> readers_;
+  std::deque<ring::Reader::Frame> frames_;
+  bool sane_ = true;
+};
+
+}  // namespace portolan::testing

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A peer that writes what it likes into every word: calls end, and stay inside the memory that there is.
+#include <doctest/doctest.h>
+#include <vector>
+
+#include "hostile_ring.hpp"
+#include "random_seed.hpp"
+#include "ring_ends.hpp"
+#include "ring_memory.hpp"
+
+using namespace portolan::ring;
+using namespace portolan::testing;
+
+namespace {
+
+constexpr std::uint64_t kBlock = RingMemory::kSmall.block_bytes;
+
+struct Ring {
+  RingMemory memory;
+  Writer writer{memory.lines(), memory.geometry(), memory};
+  Reader reader{memory.lines(), memory.geometry(), memory};
+
+  void put(Run run, std::uint64_t at_bytes, FrameHeader header) {
+    header_at(memory.blocks().data() + run.block * kBlock + at_bytes)
+        .store(header.word(), std::memory_order_relaxed);
+  }
+  void put_first(std::uint64_t at_bytes, FrameHeader header) {
+    header_at(memory.lines().first_extent + at_bytes).store(header.word(), std::memory_order_relaxed);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("random scripts of hostile words and honest calls end inside the memory") {
+  const std::uint64_t seed = random_seed();
+  MESSAGE("--seed=" << seed);
+  RingMemory memory;
+  std::vector<std::uint8_t> script;
+  for (std::uint64_t round = 0; round < 20'000; ++round) {
+    Dice dice(seed + round);
+    script.resize(dice.roll(1, 1500));
+    for (std::uint8_t& byte : script) byte = static_cast<std::uint8_t>(dice.word());
+    CAPTURE(round);
+    HOLDS(HostileRing(memory).run(script));
+  }
+}
+
+TEST_CASE("a writer's place in an extent of no blocks is refused") {
+  for (const Adoption how : {Adoption::after_move, Adoption::after_death}) {
+    for (const Run run : {Run{5, 0}, Run{16, 0}, Run{15, 2}, Run{0xffff, 0xffff}}) {
+      Ring ring;
+      ring.memory.lines().writer.extent.store(Location(run, 0).word(), std::memory_order_relaxed);
+      CHECK(!ring.writer.adopt(how));
+    }
+  }
+}
+
+TEST_CASE("a JUMP to no blocks, outside, or back to the first extent is refused by either end") {
+  for (const Run run : {Run{5, 0}, Run{16, 0}, Run{15, 2}, Run{0xffff, 0xffff}, kFirstExtent}) {
+    Ring ring;
+    ring.put_first(kExtentHeadBytes, FrameHeader::jump(run));
+    CHECK(!ring.writer.adopt(Adoption::after_death));
+    REQUIRE(ring.reader.adopt(Adoption::after_death));
+    Reader::Frame frame;
+    CHECK(ring.reader.look(frame) == Reader::Look::violation);
+  }
+}
+
+TEST_CASE("frames that end behind their extent are refused by either end") {
+  for (const std::uint32_t bytes :
+       {static_cast<std::uint32_t>(kFirstExtentBytes - kExtentHeadBytes - 8), 0xfffffff0U, 0xffffffffU}) {
+    Ring ring;
+    ring.put_first(kExtentHeadBytes, message_header(bytes));
+    CHECK(!ring.writer.adopt(Adoption::after_death));
+    REQUIRE(ring.reader.adopt(Adoption::after_death));
+    Reader::Frame frame;
+    CHECK(ring.reader.look(frame) == Reader::Look::violation);
+  }
+}
+
+TEST_CASE("a writer's adopter does not follow JUMPs in a circle") {
+  Ring ring;
+  ring.put_first(kExtentHeadBytes, FrameHeader::jump({3, 1}));
+  ring.put({3, 1}, kExtentHeadBytes, message_header(0));
+  ring.put({3, 1}, kExtentHeadBytes + 8, FrameHeader::jump({3, 1}));
+  CHECK(!ring.writer.adopt(Adoption::after_death));
+}
+
+TEST_CASE("a reader takes JUMPs without a frame, and marks without an end, for a violation") {
+  Ring ring;
+  ring.put_first(kExtentHeadBytes, FrameHeader::jump({3, 1}));
+  SUBCASE("a JUMP behind a JUMP") {
+    ring.put({3, 1}, kExtentHeadBytes, FrameHeader::jump({4, 1}));
+  }
+  SUBCASE("a circle of one mark") {
+    ring.put({3, 1}, kExtentHeadBytes, FrameHeader::mark(0));
+    ring.put({3, 1}, kExtentHeadBytes + 8, FrameHeader::jump({3, 1}));
+  }
+  REQUIRE(ring.reader.adopt(Adoption::after_death));
+  Reader::Frame frame;
+  Reader::Look looked = Reader::Look::mark;
+  for (int marks = 0; looked == Reader::Look::mark; ++marks) {
+    REQUIRE(marks < 1'000'000);
+    looked = ring.reader.look(frame);
+    if (looked == Reader::Look::mark) ring.reader.skip_mark(frame);
+  }
+  CHECK(looked == Reader::Look::violation);
+}
+
+TEST_CASE("a cursor outside its extent is refused") {
+  for (const Location place :
+       {Location({0, 0}, 8), Location({0, 0}, kFirstExtentBytes), Location({3, 1}, kBlock),
+        Location({3, 1}, 8), Location({16, 1}, 16), Location({5, 0}, 16)}) {
+    Ring ring;
+    ring.memory.lines().reader.cursor.store(place.word(), std::memory_order_relaxed);
+    CHECK(!ring.reader.adopt(Adoption::after_death));
+  }
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles every public header alone, with gcc and with clang where it is installed, under the strictest warnings
+this project promises, and sees that Boost comes in only through the headers that say so.
+
+usage: public_headers.py ROOT      or      public_headers.py --selftest
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import source_tree
+
+WARNINGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
+BOOST = re.compile(r"(?:value_\w+|values|portolan|asio)\.hpp")  # portolan.hpp is everything, values.hpp included
+
+
+def check_header(root, compiler, header):
+    with tempfile.TemporaryDirectory() as directory:
+        source = pathlib.Path(directory, "alone.cpp")
+        source.write_text(f"#include <portolan/{header}>\n#include <portolan/{header}>\n", encoding="utf-8")
+        dependencies = pathlib.Path(directory, "alone.d")
+        result = subprocess.run(
+            [compiler, *WARNINGS, "-fsyntax-only", "-I", root / "include", "-MD", "-MF", dependencies, source],
+            capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            return [f"{header} does not compile alone with {compiler}:\n{result.stderr[:2000]}"]
+        boost = re.search(r"\S*/boost/\S+", dependencies.read_text(encoding="utf-8"))
+        if boost and not BOOST.fullmatch(header):
+            return [f"{header} brings in {boost.group()}"]
+    return []
+
+
+def check(root):
+    headers = [str(path.relative_to("include/portolan")) for path in source_tree.files(root, {".hpp"}, ["include"])]
+    compilers = [compiler for compiler in ("g++", "clang++") if shutil.which(compiler)]
+    if not headers or not compilers:
+        return [f"nothing to do: headers {headers}, compilers {compilers}"]
+    print(f"{len(headers)} headers with {' and '.join(compilers)}")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(check_header, root, compiler, header) for compiler in compilers for header in headers]
+        return [complaint for job in jobs for complaint in job.result()]
+
+
+def selftest():
+    fine = "#pragma once\n#include <string>\ninline std::string name() { return {}; }\n"
+    faults = [
+        (fine, []),
+        (fine.replace("#include <string>\n", ""), ["does not compile alone"]),
+        (fine + "inline int narrow(long wide) { return wide; }\n", ["does not compile alone"]),
+        (fine.replace("<string>", "<string>\n#include <boost/version.hpp>"), ["brings in"]),
+    ]
+    compilers = len([compiler for compiler in ("g++", "clang++") if shutil.which(compiler)])
+    for text, complaints in faults:
+        with tempfile.TemporaryDirectory() as directory:
+            source_tree.plant(directory, {"include/portolan/a.hpp": text})
+            source_tree.expect(check(pathlib.Path(directory)), *complaints * compilers)
+
+
+if __name__ == "__main__":
+    source_tree.run(check, selftest)
