@@ -175,8 +175,8 @@ class Endpoint final : public ForkGuarded {
         std::memory_order_acquire);
   }
   bool peer_gone() const noexcept {
-    // [E4] relaxed; pairs with [E3]: set by whoever saw the hang-up.
-    return peer_gone_.load(std::memory_order_relaxed);
+    // [E4] acquire; pairs with [E3]: what was published before the end is found by the next look at the ring.
+    return peer_gone_.load(std::memory_order_acquire);
   }
   ring::DirectionLines& outgoing() noexcept { return segment_->lines(side_); }
   ring::DirectionLines& incoming() noexcept { return segment_->lines(ring::other(side_)); }

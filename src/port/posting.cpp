@@ -97,9 +97,9 @@ Endpoint::Wait Endpoint::wait_for_room(std::uint64_t payload_bytes, bool packet,
   // (measured).
   const std::uint64_t target = std::max<std::uint64_t>(needed, segment_->geometry().block_count / 2);
   for (;;) {
+    const std::uint32_t nudges = sleeper.nudges();  // before the gate, as in wait_for_message
     const Gate::Stay stay(gate_, &sleeper);
     if (!stay) return Wait::look_again;
-    const std::uint32_t nudges = sleeper.nudges();
     // [S7] acquire; pairs with [R8], [R9], [A15]: the blocks are free once the count says so.
     const std::uint32_t released = reader.release_count.load(std::memory_order_acquire);
     // The peer's reader fences after every hand-back, so a fence here makes the pair.

@@ -64,7 +64,7 @@ Arrivals::Collected Endpoint::collect(const wire::Attachments& named,
 
 void Endpoint::wake_writer() noexcept {
   seen_releases_ = reader_.release_count();
-  // [S11] seq_cst fence; pairs with [S10]: the hand-back comes before the look at who waits for it.
+  // [S11] seq_cst fence; pairs with [S10], [L3]: the hand-back comes before the look at who waits for it.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const std::uint64_t word = writer_waker_.word();
   if (ring::sleep_state(word) == ring::SleepState::awake || writer_waker_.has_answered(word)) return;
@@ -77,8 +77,8 @@ void Endpoint::wake_writer() noexcept {
 }
 
 void Endpoint::notice_hang_up() noexcept {
-  // [E3] relaxed; pairs with [E4]: a hint to look; the ring is looked at once more behind it.
-  peer_gone_.store(true, std::memory_order_relaxed);
+  // [E3] release; pairs with [E4]: the kernel told of the end after everything that the peer had published.
+  peer_gone_.store(true, std::memory_order_release);
 }
 
 void Endpoint::look_for_hang_up() noexcept {
@@ -128,12 +128,13 @@ bool Endpoint::spin(std::int64_t deadline_ns) noexcept {
 Endpoint::Wait Endpoint::wait_for_message(std::int64_t deadline_ns, const std::stop_token& stop) {
   if (spin(deadline_ns)) return Wait::look_again;
   ThreadSleeper& sleeper = ThreadSleeper::current();
+  // Counted before the gate, and once for all sleeps: a nudge that comes to a thread inside it ends them all.
+  const std::uint32_t nudges = sleeper.nudges();
   const std::stop_callback nudge_on_stop(stop, [&sleeper] { sleeper.nudge(); });
   const Gate::Stay stay(gate_, &sleeper);
   if (!stay) return Wait::look_again;
   Wait woken = Wait::timed_out;
   for (bool light = true;; light = false) {
-    const std::uint32_t nudges = sleeper.nudges();
     if (stop.stop_requested()) return Wait::stopped;
     if (deadline_ns != kForever && os::monotonic_ns() >= deadline_ns) return Wait::timed_out;
     woken = light ? light_sleep(deadline_ns, sleeper, nudges) : deep_sleep(deadline_ns, sleeper, nudges);

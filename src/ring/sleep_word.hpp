@@ -58,9 +58,12 @@ class Waker {
 
   // After a publication. False: the sleeper is awake, or rung already for this epoch.
   bool has_news() const noexcept {
-    // [S5] seq_cst fence; pairs with [S9], [L3]: the sleeper's barrier; needed until the sleeper says that it
-    // fences for both.
-    if (fences_) std::atomic_thread_fence(std::memory_order_seq_cst);
+    // [S5] seq_cst fence; pairs with [S9], [L3]: needed until the sleeper says that it fences for both. Its
+    // barrier orders processors, and the compiler has to be kept from looking before it publishes.
+    if (fences_)
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+    else
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // [S5]
     // [S2] relaxed; pairs with [S1]: a stale word costs nothing, since its sleeper looks again behind its
     // barrier.
     return line_->word.load(std::memory_order_relaxed) != answered_;
