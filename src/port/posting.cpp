@@ -179,7 +179,6 @@ void Endpoint::give_back_idle_blocks() noexcept {
   constexpr std::int64_t kWindowNs = 500'000'000;
   constexpr std::uint32_t kLeastBlocks = 4;
   constexpr std::uint64_t kPunchBytes = std::uint64_t{1} << 20;  // a call each 64 KiB costs twice as much
-  if (writer_.touched_end() <= kLeastBlocks) return;
   window_peak_blocks_[0] = std::max(window_peak_blocks_[0], writer_.blocks_in_use_end());
   const std::int64_t now_ns = os::monotonic_ns();
   if (now_ns - window_began_ns_ < kWindowNs) return;
@@ -191,13 +190,7 @@ void Endpoint::give_back_idle_blocks() noexcept {
   if (!stay) return;
   const auto most =
       static_cast<std::uint32_t>(std::max<std::uint64_t>(1, kPunchBytes / segment_->geometry().block_bytes));
-  for (std::uint32_t from = keep; from < writer_.touched_end();) {
-    const ring::Run run = writer_.idle_run(from, most);
-    if (run.count == 0) break;
-    segment_->blocks(side_).punch(run);
-    from = std::uint32_t{run.block} + run.count;
-  }
-  writer_.forget_touched(keep);
+  writer_.give_back(keep, most, [&](ring::Run run) { segment_->blocks(side_).punch(run); });
 }
 
 }  // namespace portolan::port

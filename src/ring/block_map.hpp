@@ -28,6 +28,13 @@ class BlockBits {
   void flip(Run run) noexcept {
     for_each_word(run, [this](std::size_t index, std::uint64_t mask) { words_[index] ^= mask; });
   }
+  void set(Run run) noexcept {
+    for_each_word(run, [this](std::size_t index, std::uint64_t mask) { words_[index] |= mask; });
+  }
+  bool all_set(Run run) const noexcept {
+    const std::uint32_t past = std::uint32_t{run.block} + run.count;
+    return next_clear(run.block, past) == past;
+  }
   void clear(Run run) noexcept {
     for_each_word(run, [this](std::size_t index, std::uint64_t mask) { words_[index] &= ~mask; });
   }
@@ -36,6 +43,16 @@ class BlockBits {
   std::uint32_t next_set(std::uint32_t from, std::uint32_t end) const noexcept { return next(from, end, 0); }
   std::uint32_t next_clear(std::uint32_t from, std::uint32_t end) const noexcept {
     return next(from, end, ~0ull);
+  }
+
+  // One past the last clear bit below `end`; 0: there is none.
+  std::uint32_t clear_end(std::uint32_t end) const noexcept {
+    for (std::uint32_t index = (end + 63) / 64; index-- != 0;) {
+      const std::uint32_t past = std::min(64u, end - index * 64);
+      const std::uint64_t clear = ~words_[index] & (~0ull >> (64 - past));
+      if (clear != 0) return index * 64 + static_cast<std::uint32_t>(std::bit_width(clear));
+    }
+    return 0;
   }
 
   // Set bits below `end`.
@@ -78,6 +95,13 @@ class BlockBits {
 
   std::array<std::uint64_t, kMaxBlocks / 64> words_{};
 };
+
+// What is set in both.
+inline BlockBits both(const BlockBits& one, const BlockBits& two) noexcept {
+  BlockBits result;
+  for (std::size_t i = 0; i < kMaxBlocks / 64; ++i) result.word(i) = one.word(i) & two.word(i);
+  return result;
+}
 
 // Any look at a map: at the other side's, and an adopter's at what is now its own.
 inline BlockBits load_map(const BlockMapWords& map) noexcept {

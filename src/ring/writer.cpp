@@ -15,8 +15,6 @@ bool Writer::open(Run run) noexcept {
     if (run.count == 0 || run.block + run.count > geometry_.block_count || !map()) return false;
     extent_ = blocks_ + run.block * geometry_.block_bytes;
     extent_bytes_ = run.count * geometry_.block_bytes;
-    if (touched_end_ < std::uint32_t{run.block} + run.count)
-      touched_end_ = std::uint32_t{run.block} + run.count;
   }
   run_ = run;
   return true;
@@ -50,6 +48,7 @@ std::byte* Writer::reserve_in_new_extent(std::uint64_t payload_bytes) noexcept {
   // Too small for this one: it goes to the reader empty.
   if (next_run_.count != 0 && blocks > next_run_.count) commit_in_next_run(FrameHeader::mark(0));
   if (next_run_.count == 0) {
+    const std::lock_guard lock(blocks_mutex_);
     const std::optional<Run> run = find_run(blocks);
     if (!run) return nullptr;
     take_run(*run);
@@ -66,16 +65,17 @@ std::optional<Run> Writer::find_run(std::uint64_t blocks) noexcept {
                        .lowest_run(static_cast<std::uint32_t>(blocks),
                                    static_cast<std::uint32_t>(allowed_bytes / geometry_.block_bytes));
   if (!run) return refuse(Refusal::full);
-  if (!map() || !store_->allocate(*run)) return refuse(Refusal::kernel);
+  if (!map() || !(backed_.all_set(*run) || store_->allocate(*run))) return refuse(Refusal::kernel);
+  backed_.set(*run);
+  touched_.set(*run);
   return run;
 }
 
 void Writer::take_run(Run run) noexcept {
-  // [W6] release; pairs with [A2], [A7]: whoever finds blocks taken finds the intent that took them, or a
-  // later one.
+  // [W6] release; pairs with [A2], [A7], [A18]: whoever finds blocks taken finds the intent that took them,
+  // or a later one.
   lines_->writer.intent.store(Location(run, 0).word(), std::memory_order_release);
   publish_flip(alloc_, run, lines_->alloc);
-  touched_end_ = std::max(touched_end_, std::uint32_t{run.block} + run.count);
   next_run_ = run;
 }
 
@@ -102,6 +102,7 @@ std::byte* Writer::commit_in_next_run(FrameHeader header) noexcept {
 std::byte* Writer::extend(std::uint64_t payload_bytes, std::uint64_t written_bytes) noexcept {
   // Found before anything changes: once the old run is published empty, the reservation in it is gone.
   std::optional<Run> run;
+  std::unique_lock lock(blocks_mutex_);
   const std::uint64_t blocks = blocks_for(payload_bytes);
   const bool fits = fits_here(payload_bytes) || blocks <= next_run_.count;
   if (!fits && !(run = find_run(blocks))) return nullptr;
@@ -114,6 +115,7 @@ std::byte* Writer::extend(std::uint64_t payload_bytes, std::uint64_t written_byt
     if (next_run_.count != 0) commit_in_next_run(FrameHeader::mark(0));
     take_run(*run);
   }
+  lock.unlock();
   in_next_run_ = false;
   std::byte* const room = reserve(payload_bytes);
   if (room == old) return room;
@@ -146,29 +148,26 @@ void Writer::store_place() noexcept {
 }
 
 std::uint32_t Writer::blocks_in_use_end() const noexcept {
-  const BlockBits free_blocks = equal_blocks(alloc_, load_map(lines_->rel));
-  std::uint32_t end = 0;
-  for (std::uint32_t block = free_blocks.next_clear(0, touched_end_); block < touched_end_;
-       block = free_blocks.next_clear(block + 1, touched_end_))
-    end = block + 1;
-  return end;
+  const std::lock_guard lock(blocks_mutex_);
+  return equal_blocks(alloc_, load_map(lines_->rel)).clear_end(geometry_.block_count);
 }
 
 std::uint32_t Writer::free_blocks() const noexcept {
+  const std::lock_guard lock(blocks_mutex_);
   return equal_blocks(alloc_, load_map(lines_->rel)).count(geometry_.block_count);
 }
 
-Run Writer::idle_run(std::uint32_t first, std::uint32_t most_blocks) noexcept {
-  const BlockBits free_blocks = equal_blocks(alloc_, load_map(lines_->rel));
-  const std::uint32_t from = free_blocks.next_set(first, touched_end_);
-  if (from >= touched_end_) return {0, 0};
-  std::uint32_t past = free_blocks.next_clear(from, touched_end_);
-  if (past - from > most_blocks) past = from + most_blocks;
+Run Writer::idle_run(std::uint32_t first, std::uint32_t most_blocks) const noexcept {
+  const BlockBits idle = both(touched_, equal_blocks(alloc_, load_map(lines_->rel)));
+  const std::uint32_t from = idle.next_set(first, geometry_.block_count);
+  if (from >= geometry_.block_count) return {0, 0};
+  const std::uint32_t past =
+      std::min(idle.next_clear(from, geometry_.block_count), from + std::max(most_blocks, 1u));
   return {static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(past - from)};
 }
 
 bool Writer::adopt(Adoption how) noexcept {
-  alloc_ = load_map(lines_->alloc);
+  adopt_maps();
   // [A1] acquire; pairs with [W9], [W12], [W15]: the extent's frames are visible.
   const Location place{lines_->writer.extent.load(std::memory_order_acquire)};
   // [A3] relaxed; pairs with [W11]: exact after a move; after a death the walk counts again.
@@ -187,6 +186,14 @@ bool Writer::adopt(Adoption how) noexcept {
   if (run_ != place.run()) lines_->writer.extent.store(Location(run_, 0).word(), std::memory_order_release);
   adopt_intent();
   return true;
+}
+
+// Which blocks the owners before this one have left with memory, nobody knows.
+void Writer::adopt_maps() noexcept {
+  alloc_ = load_map(lines_->alloc);
+  // [A18] relaxed; pairs with [W6]: zero only if no owner has ever taken a block.
+  const bool fresh = lines_->writer.intent.load(std::memory_order_relaxed) == 0;
+  if (!fresh) touched_.set({0, static_cast<std::uint16_t>(geometry_.block_count)});
 }
 
 // A run that was taken and never published becomes this owner's next extent. It is not handed back: a reader

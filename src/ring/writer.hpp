@@ -3,11 +3,13 @@
 // The writing half of a direction: room for a frame, then one store that publishes it.
 //
 // Positions are private; what the segment holds of them is written for adopters and tools. One thread at a
-// time. docs/ring-protocol.md: "Publishing", "Taking blocks", "Adopting a writer's end".
+// time, but for what is said to come from any. docs/ring-protocol.md: "Publishing", "Taking blocks",
+// "Adopting a writer's end".
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 
 #include "ring/block_map.hpp"
@@ -77,13 +79,24 @@ class Writer {
   // "The writer's place": exact before a move, so that the next owner need not walk.
   void store_place() noexcept;
 
-  // Blocks to give back to the kernel: [first, touched) with equal bits, at most `most_blocks` of them; count
-  // 0: none.
-  Run idle_run(std::uint32_t first, std::uint32_t most_blocks) noexcept;
+  // ---- from any thread, while another one posts
   std::uint32_t blocks_in_use_end() const noexcept;  // one past the highest block in use
   std::uint32_t free_blocks() const noexcept;
-  std::uint32_t touched_end() const noexcept { return touched_end_; }
-  void forget_touched(std::uint32_t end) noexcept { touched_end_ = end; }
+  // Has `punch(Run)` called for what is free at or behind block `keep` and may still have memory, in runs of
+  // `most_blocks` at most.
+  template <class Punch>
+  void give_back(std::uint32_t keep, std::uint32_t most_blocks, Punch&& punch) {
+    for (std::uint32_t from = keep;;) {
+      // Not over all of it: a thread that wants to post waits for one punch at the most.
+      const std::lock_guard lock(blocks_mutex_);
+      const Run run = idle_run(from, most_blocks);
+      if (run.count == 0) return;
+      punch(run);
+      backed_.clear(run);
+      touched_.clear(run);
+      from = std::uint32_t{run.block} + run.count;
+    }
+  }
 
  private:
   bool fits_here(std::uint64_t payload_bytes) const noexcept {
@@ -94,13 +107,15 @@ class Writer {
   std::uint64_t blocks_for(std::uint64_t payload_bytes) const noexcept;
   std::optional<Run> find_run(std::uint64_t blocks) noexcept;
   void take_run(Run run) noexcept;
+  std::nullopt_t refuse(Refusal why) noexcept;
   std::byte* next_room() noexcept;
   bool map() noexcept;
   bool open(Run run) noexcept;
   void count_large_body(std::uint64_t bytes) noexcept;
   bool walk_to_end() noexcept;
   void adopt_intent() noexcept;
-  std::nullopt_t refuse(Refusal why) noexcept;
+  Run idle_run(std::uint32_t first, std::uint32_t most_blocks) const noexcept;
+  void adopt_maps() noexcept;
 
   void publish(std::byte* place, FrameHeader header) noexcept {
 #ifdef PORTOLAN_FAULT_WEAK_PUBLISH
@@ -143,9 +158,11 @@ class Writer {
   BlockStore* store_;
   std::byte* blocks_ = nullptr;
   Run run_ = kFirstExtent;
+  mutable std::mutex blocks_mutex_;  // guards these three, and is held from finding a run to taking it
   BlockBits alloc_;
+  BlockBits backed_;   // blocks that this owner has given their memory
+  BlockBits touched_;  // these, and what an owner before it may have left with some
   std::uint64_t large_bytes_ = 0;
-  std::uint32_t touched_end_ = 0;
   Refusal refusal_ = Refusal::none;
 };
 

@@ -155,7 +155,9 @@ class HostileRing {
     }
     if (number(1) % 4 == 0) return writer.abandon();
     require(inside(writer.commit(message_header(bytes)), ring::kHeaderBytes));
-    static_cast<void>(writer.idle_run(0, 4));
+    writer.give_back(0, 4, [&](ring::Run run) {
+      require(run.count != 0 && run.block + run.count <= memory_.geometry().block_count);
+    });
     require(writer.blocks_in_use_end() <= memory_.geometry().block_count);
   }
 

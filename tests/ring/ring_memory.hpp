@@ -77,11 +77,13 @@ class RingMemory final : public ring::BlockStore {
   std::byte* map_blocks() noexcept override { return refuse_mapping ? nullptr : blocks_; }
   bool allocate(ring::Run run) noexcept override {
     if (run.count == 0 || run.block + run.count > geometry_.block_count) outside = true;
+    allocated_blocks += run.count;
     return !refuse_allocation;
   }
 
   bool refuse_mapping = false;
   bool refuse_allocation = false;
+  std::uint32_t allocated_blocks = 0;
   bool outside = false;  // somebody asked for blocks that are none
 
  private:
