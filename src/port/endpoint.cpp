@@ -101,12 +101,14 @@ bool Endpoint::begin_close(CloseReason reason) noexcept {
     // First the shutdown: a thread of ours that sleeps on the socket would keep the peer from seeing a close.
     os::shutdown_both(socket_.get());
   }
-  gate_.shut();
+  // Not shut yet: what is queued may still be delivered, with its descriptors.
+  gate_.nudge_all();
   if (owner) wake_peer_on_futex();
   return true;
 }
 
 void Endpoint::finish_close() noexcept {
+  gate_.shut();
   arrivals_.discard_staged();
   // Nobody can send to us any more, and ports that others hold duplicates of would stay open in the queue.
   if (socket_ && owned()) os::discard_packets(socket_.get());

@@ -44,10 +44,14 @@ void PortState::rebind() noexcept {
 void PortState::enable() noexcept {
   enabled_ = true;
   // A sleeping loop does not look at a queue that was disabled when it fell asleep.
-  if (attachment_) {
-    unbind();
-    rebind();
-  }
+  look_again();
+}
+
+// The loop serves the port in its next turn, whether or not it is asleep there.
+void PortState::look_again() noexcept {
+  if (!attachment_) return;
+  unbind();
+  rebind();
 }
 
 int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {
@@ -70,7 +74,9 @@ int PortState::descriptor() const noexcept {
 
 bool PortState::keeps_loop_alive() const noexcept {
   const Endpoint* const endpoint = used();
-  return ref_ && endpoint != nullptr && endpoint->status() == Status::open && !close_told_ && listeners_ &&
+  if (endpoint == nullptr || !ref_) return false;
+  if (endpoint->status() == Status::closed) return true;  // its queue is still to be delivered
+  return endpoint->status() == Status::open && !close_told_ && listeners_ &&
          (listeners_->has("message") || listeners_->has("messageerror") || listeners_->has("close") ||
           listeners_->has("drain"));
 }
@@ -102,18 +108,17 @@ void PortState::announce_awake() noexcept {
 std::size_t PortState::serve(std::size_t most) {
   const std::shared_ptr<PortState> self = shared_from_this();  // a listener may destroy the port
   std::size_t served = 0;
-  while (served < most) {
+  for (; served < most; ++served) {
     Endpoint* const endpoint = used();
     if (endpoint == nullptr || !attachment_) return served;
-    if (!serve_drain(*endpoint) && !(enabled_ && serve_message(*endpoint)) && !serve_close(*endpoint)) break;
-    ++served;
-  }
-  Endpoint* const endpoint = used();
-  // Closed here, by another thread or by a listener: the loop lets go of the socket, then it is closed.
-  if (endpoint != nullptr && endpoint->status() == Status::closed && attachment_ &&
-      (!enabled_ || endpoint->dry() || endpoint->reader().taken_count() >= deliver_until_)) {
-    unbind();
-    endpoint->finish_close();
+    if (serve_drain(*endpoint) || (enabled_ && serve_message(*endpoint)) || serve_close(*endpoint)) continue;
+    // Closed here, by a listener or another thread, and its queue is delivered: the loop lets go of the
+    // socket, then it is closed.
+    if (endpoint->status() == Status::closed && !retrying_) {
+      unbind();
+      endpoint->finish_close();
+    }
+    break;
   }
   return served;
 }
@@ -153,7 +158,7 @@ bool PortState::serve_close(Endpoint& endpoint) {
 }
 
 bool PortState::serve_drain(Endpoint& endpoint) {
-  if (!drain_wanted_ || !endpoint.drained_half()) return false;
+  if (!drain_wanted_ || endpoint.status() != Status::open || !endpoint.drained_half()) return false;
   drain_wanted_ = false;
   DrainEvent event;
   dispatch(event);
@@ -190,9 +195,7 @@ void PortState::retry_later() {
     const auto self = weak.lock();
     if (!self) return;
     self->retrying_ = false;
-    if (!self->attachment_) return;
-    self->unbind();
-    self->rebind();
+    self->look_again();
   });
 }
 

@@ -81,7 +81,7 @@ void PortState::close(CloseReason reason) noexcept {
     return;
   }
   attachment_.core()->post([self = weak_from_this()] {
-    if (const auto state = self.lock()) state->serve(0);
+    if (const auto state = self.lock()) state->look_again();
   });
 }
 

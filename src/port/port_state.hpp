@@ -183,6 +183,7 @@ class PortState final : public LoopSource,
   bool serve_drain(Endpoint& endpoint);
   void dispatch(Event& event) noexcept;
   void retry_later();
+  void look_again() noexcept;
   void rebind() noexcept;
   void unbind() noexcept;
 
