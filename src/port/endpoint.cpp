@@ -48,6 +48,7 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
     return nullptr;
   }
   std::unique_ptr<Endpoint> endpoint(new Endpoint(std::move(segment), std::move(parcel)));
+  endpoint->segment_->set_owner(endpoint.get());
   if (!endpoint->load_halves(how)) {
     endpoint->close(CloseReason::protocol_error);
     result = {Adopted::wrong, "its rings contradict themselves", {}};
@@ -70,11 +71,11 @@ bool Endpoint::load_halves(ring::Adoption how) noexcept {
   reader_sleeper_.adopt();
   writer_sleeper_.adopt();
   if (!writer_.adopt(how) || !reader_.adopt(how)) return false;
-  seen_releases_ = reader_.release_count();
   return true;
 }
 
 Endpoint::~Endpoint() {
+  if (status() != Status::inert) segment_->set_owner(nullptr);
   if (status() == Status::open) static_cast<void>(begin_close(CloseReason::closed));
   if (status() == Status::closed) finish_close();
   if (status() == Status::inert) segment_->forget();

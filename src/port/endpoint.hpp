@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string_view>
@@ -147,8 +148,13 @@ class Endpoint final : public ForkGuarded {
   void notice_hang_up() noexcept;
   Arrivals& arrivals() noexcept { return arrivals_; }
   void after_release() noexcept {
-    if (reader_.release_count() != seen_releases_) [[unlikely]]
+    if (reader_.take_handed_back()) [[unlikely]]
       wake_writer();
+  }
+  // Any thread, the segment's lock held.
+  void hand_back_kept() noexcept {
+    reader_.hand_back_kept();
+    wake_writer();
   }
   std::error_code refused() const noexcept { return refused_; }
   std::error_code blocks_refused() const noexcept { return out_blocks_.error(); }
@@ -207,12 +213,12 @@ class Endpoint final : public ForkGuarded {
   ring::Waker reader_waker_;
   ring::Reader reader_;
   BackOff back_off_;
-  std::uint32_t seen_releases_ = 0;
   std::atomic<bool> peer_gone_{false};
 
   FileDescriptor socket_;
   ring::Sleeper reader_sleeper_;
   ring::Sleeper writer_sleeper_;
+  std::mutex waking_writer_;  // guards the next one: kept messages are let go of on any thread
   ring::Waker writer_waker_;
   Arrivals arrivals_;
   std::error_code refused_;

@@ -127,7 +127,7 @@ Message MessageEvent::keep() && {
   if (port_ == nullptr) return message;
   message.segment_ = port_->used()->shared_segment();
   message.extent_ = extent_;
-  extent_->pin_kept();
+  extent_->hold();
   const std::uint64_t large_bytes = message.enclosures_ != nullptr ? message.enclosures_->body_bytes : 0;
   std::exchange(port_, nullptr)
       ->release(*extent_, sequence_, past_offset_, frame_payload_bytes_, large_bytes);
@@ -153,7 +153,8 @@ Message::~Message() {
 }
 
 void Message::let_go() noexcept {
-  if (ring::Extent* const extent = std::exchange(extent_, nullptr)) extent->unpin_kept();
+  ring::Extent* const extent = std::exchange(extent_, nullptr);
+  if (extent != nullptr && extent->let_go()) segment_->hand_back_kept();
   segment_.reset();
 }
 

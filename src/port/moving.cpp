@@ -11,6 +11,7 @@ namespace portolan::port {
 void Endpoint::begin_move() {
   // Its own sleepers first: they return "look again" and find it in transit.
   gate_.shut();
+  segment_->set_owner(nullptr);
   // Stored while the shared page is still at its address: below, a private copy of it may be put there.
   if (owned()) {
     reader_.pass_all();
@@ -21,6 +22,7 @@ void Endpoint::begin_move() {
   // adoption.
   if (!page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
           expected, generation_ | 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    segment_->set_owner(this);
     gate_.reopen();
     throw DataCloneError("transfer: the port has been adopted elsewhere and is detached here");
   }
@@ -44,6 +46,9 @@ void Endpoint::undo_move() noexcept {
   page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
       expected, generation_, std::memory_order_acq_rel, std::memory_order_relaxed);
   gate_.reopen();
+  // What kept messages have let go of meanwhile is handed back now.
+  segment_->set_owner(this);
+  segment_->hand_back_kept();
 }
 
 Parcel Endpoint::finish_move() noexcept {

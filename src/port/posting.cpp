@@ -100,7 +100,7 @@ Endpoint::Wait Endpoint::wait_for_room(std::uint64_t payload_bytes, bool packet,
     const std::uint32_t nudges = sleeper.nudges();  // before the gate, as in wait_for_message
     const Gate::Stay stay(gate_, &sleeper);
     if (!stay) return Wait::look_again;
-    // [S7] acquire; pairs with [R8], [R9], [A15]: the blocks are free once the count says so.
+    // [S7] acquire; pairs with [R8]: the blocks are free once the count says so.
     const std::uint32_t released = reader.release_count.load(std::memory_order_acquire);
     // The peer's reader fences after every hand-back, so a fence here makes the pair.
     writer_sleeper_.announce(ring::SleepState::on_futex, false, target);

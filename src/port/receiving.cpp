@@ -46,7 +46,6 @@ Endpoint::Take Endpoint::look(ring::Reader::Frame& frame) noexcept {
       case ring::Reader::Look::nothing:
         break;
     }
-    reader_.hand_back();  // what kept messages have let go of meanwhile
     after_release();
     if (now == Status::closed) return Take::closed;
     if (ended) return Take::closed;
@@ -63,7 +62,7 @@ Arrivals::Collected Endpoint::collect(const wire::Attachments& named,
 }
 
 void Endpoint::wake_writer() noexcept {
-  seen_releases_ = reader_.release_count();
+  const std::lock_guard lock(waking_writer_);
   // [S11] seq_cst fence; pairs with [S10], [L3]: the hand-back comes before the look at who waits for it.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const std::uint64_t word = writer_waker_.word();

@@ -6,7 +6,9 @@
 #include <new>
 #include <utility>
 
+#include "os/fork_watch.hpp"
 #include "os/memory_file.hpp"
+#include "port/endpoint.hpp"
 
 namespace portolan::port {
 
@@ -51,7 +53,8 @@ void DirectionBlocks::punch(ring::Run run) noexcept {
 Segment::Segment(FileDescriptor file, os::Mapping control) noexcept
     : file_(std::move(file)),
       control_(std::move(control)),
-      page_(std::launder(reinterpret_cast<ring::ControlPage*>(control_.bytes().data()))) {}
+      page_(std::launder(reinterpret_cast<ring::ControlPage*>(control_.bytes().data()))),
+      fork_generation_(os::fork_generation()) {}
 
 std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelId& announced,
                                       SegmentFault& fault) {
@@ -94,6 +97,18 @@ std::error_code Segment::privatise(const std::byte* begin, std::uint64_t bytes) 
 void Segment::share_again() noexcept {
   control_.restore(file_.get());
   for (DirectionBlocks& blocks : blocks_) blocks.mapping().restore(file_.get());
+}
+
+void Segment::set_owner(Endpoint* owner) noexcept {
+  const std::lock_guard lock(owner_mutex_);
+  owner_ = owner;
+}
+
+void Segment::hand_back_kept() noexcept {
+  // In a forked child the ring is not there, and another thread of the parent may have held the lock.
+  if (os::forked_since(fork_generation_)) return;
+  const std::lock_guard lock(owner_mutex_);
+  if (owner_ != nullptr) owner_->hand_back_kept();
 }
 
 void Segment::forget() noexcept {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -53,6 +54,8 @@ struct SegmentFault {
 // What is wrong with a header that another process wrote, as a private copy; empty if nothing is.
 std::string check_header(const ring::Header& header, std::uint64_t file_bytes);
 
+class Endpoint;
+
 class Segment {
  public:
   // Null, with `fault` filled in, if the file is not the segment that was announced, or if the kernel would
@@ -78,6 +81,11 @@ class Segment {
   std::error_code privatise(const std::byte* begin, std::uint64_t bytes) noexcept;
   // The addresses made private show the shared memory again.
   void share_again() noexcept;
+  // The endpoint whose ring kept messages are of; null while the ring is another process's, and after its
+  // end.
+  void set_owner(Endpoint* owner) noexcept;
+  // Nobody holds some extent any more. Any thread.
+  void hand_back_kept() noexcept;
   // Extents that kept messages still point into, of a reader that is gone.
   void keep_extents(std::list<ring::Extent> extents) noexcept {
     kept_extents_.splice(kept_extents_.end(), extents);
@@ -97,6 +105,9 @@ class Segment {
   std::uint64_t limit_bytes_ = 0;
   std::string label_;
   DirectionBlocks blocks_[2];
+  std::uint32_t fork_generation_;
+  std::mutex owner_mutex_;
+  Endpoint* owner_ = nullptr;
   std::list<ring::Extent> kept_extents_;
 };
 

@@ -36,6 +36,8 @@ bool Reader::open(Run run) noexcept {
   extent_->bytes = bytes;
   extent_->run = run;
   extent_->left = false;
+  // [P4] relaxed; pairs with [P1]: nobody else knows the extent yet.
+  extent_->holders.store(1, std::memory_order_relaxed);
   begin_ = begin;
   bytes_ = bytes;
   extent_word_ = Location(run, 0).word();
@@ -81,31 +83,49 @@ Reader::Look Reader::follow(Run run) noexcept {
   return Look::message;
 }
 
-// Hands back every extent that was left, whose messages are all passed and in which nothing is pinned.
+// Gives up every extent that was left, whose messages are all passed and which no event looks into.
 void Reader::hand_back() noexcept {
   for (auto extent = extents_.begin(); extent->left && extent->past_sequence <= passed_count_;) {
     const auto next = std::next(extent);
     // The cursor stands beyond an extent before its blocks are handed back.
     if (extent->past_sequence == passed_count_)
       store_cursor(passed_count_ == taken_count_ ? place() : Location(next->run, kExtentHeadBytes));
-    if (!extent->pinned()) give_up(extent);
+    if (extent->event_pins == 0) give_up(extent);
     extent = next;
   }
 }
 
+// The last of its holders hands it back: this reader, or whoever lets go of the last kept message.
 void Reader::give_up(std::list<Extent>::iterator extent) noexcept {
+  const std::lock_guard lock(releases_mutex_);
+  if (!extent->let_go()) return kept_.splice(kept_.end(), extents_, extent);
   publish_release(extent->run);
   spare_.splice(spare_.end(), extents_, extent);
+  handed_back_ = true;
+}
+
+void Reader::hand_back_kept() noexcept {
+  const std::lock_guard lock(releases_mutex_);
+  kept_.remove_if([this](const Extent& extent) {
+    if (extent.held()) return false;
+    publish_release(extent.run);
+    return true;
+  });
 }
 
 void Reader::publish_release(Run run) noexcept {
   if (run == kFirstExtent) return;
   publish_flip(rel_, run, lines_->rel);
-  // [R8] release; pairs with [S7]: a writer that waits for room finds the blocks free once it sees the count.
+  count_release();
+}
+
+void Reader::count_release() noexcept {
+  // [R8] release; pairs with [S7]: a writer that waits for room finds it once it sees the count.
   lines_->reader.release_count.store(++release_count_, std::memory_order_release);
 }
 
 std::uint32_t Reader::free_blocks() const noexcept {
+  const std::lock_guard lock(releases_mutex_);
   return equal_blocks(load_map(lines_->alloc), rel_).count(geometry_.block_count);
 }
 
@@ -113,8 +133,9 @@ void Reader::count_large_body(std::uint64_t bytes) noexcept {
   large_bytes_ += bytes;
   // [R7] release; pairs with [W10]: the body's file is closed before its bytes count as room again.
   lines_->reader.large_bytes.store(large_bytes_, std::memory_order_release);
-  // [R9] release; pairs with [S7]: room came free.
-  lines_->reader.release_count.store(++release_count_, std::memory_order_release);
+  const std::lock_guard lock(releases_mutex_);
+  count_release();
+  handed_back_ = true;
 }
 
 bool Reader::adopt(Adoption how) noexcept {
@@ -191,14 +212,15 @@ void Reader::count_to(std::uint64_t offset) noexcept {
 // behind by the dead reader, whose cursor had passed it.
 void Reader::settle_suspects() noexcept {
   suspicious_ = false;
+  const std::lock_guard lock(releases_mutex_);
   for (std::size_t i = 0; i < kMaxBlocks / 64; ++i) {
     if (suspects_.word(i) == 0) continue;
     rel_.word(i) ^= suspects_.word(i);
     // [A14] release; pairs with [B1]: as [B2], for the dead owner's reads.
     lines_->rel[i].store(rel_.word(i), std::memory_order_release);
   }
-  // [A15] release; pairs with [S7]: room came free.
-  lines_->reader.release_count.store(++release_count_, std::memory_order_release);
+  count_release();
+  handed_back_ = true;
 }
 
 }  // namespace portolan::ring

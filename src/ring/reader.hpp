@@ -4,7 +4,7 @@
 // (which messages count as read) and the pins (which memory is still being read).
 //
 // Everything in the segment may have been written by a hostile peer: each word is loaded once, checked, then
-// used. One thread at a time, but for Extent::unpin_kept. docs/ring-protocol.md: "Reading", "Adopting a
+// used. One thread at a time, but for what kept messages do. docs/ring-protocol.md: "Reading", "Adopting a
 // reader's end".
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <mutex>
 #include <utility>
 
 #include "ring/block_map.hpp"
@@ -30,19 +31,22 @@ struct Extent {
   std::byte* begin = nullptr;
   std::uint64_t bytes = 0;
   Run run = kFirstExtent;
-  bool left = false;                        // the reader has followed its JUMP
-  std::uint64_t past_sequence = 0;          // once left: one past the last message taken from it
-  std::uint32_t event_pins = 0;             // events of the reader's own thread
-  std::atomic<std::uint32_t> kept_pins{0};  // kept messages, on any thread
+  bool left = false;                      // the reader has followed its JUMP
+  std::uint64_t past_sequence = 0;        // once left: one past the last message taken from it
+  std::uint32_t event_pins = 0;           // events of the reader's own thread
+  std::atomic<std::uint32_t> holders{1};  // the reader, and kept messages on any thread
 
-  bool pinned() const noexcept {
-    // [P1] acquire; pairs with [P2]: whoever held the message is done with its bytes.
-    return event_pins != 0 || kept_pins.load(std::memory_order_acquire) != 0;
+  // [P3] relaxed; pairs with [P1]: the caller has an event of it meanwhile.
+  void hold() noexcept { holders.fetch_add(1, std::memory_order_relaxed); }
+  // True: nobody holds it any more.
+  [[nodiscard]] bool let_go() noexcept {
+    // [P1] acq_rel; pairs with [P1], [P3]: all reads of the bytes come before the blocks' hand-back by the
+    // last holder.
+    return holders.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
-  // [P3] relaxed; pairs with [P1]: the caller holds an event pin meanwhile.
-  void pin_kept() noexcept { kept_pins.fetch_add(1, std::memory_order_relaxed); }
-  // [P2] release; pairs with [P1]: the last read of the bytes comes before the block's hand-back.
-  void unpin_kept() noexcept { kept_pins.fetch_sub(1, std::memory_order_release); }
+  // [P2] acquire; pairs with [P1]: as [P1].
+  bool held() const noexcept { return holders.load(std::memory_order_acquire) != 0; }
+  bool kept() const noexcept { return holders.load(std::memory_order_acquire) > 1; }  // [P2]
 };
 
 class Reader {
@@ -88,7 +92,7 @@ class Reader {
     describe(header, frame);
     return true;
   }
-  // Everything taken is passed, and nothing is kept in extents that were left.
+  // Everything taken is passed, and no event looks into an extent that was left.
   bool all_passed() const noexcept { return passed_count_ == taken_count_ && extents_.size() == 1; }
   // Hands the message of `frame` (the last one looked at) to the user, pinned.
   void take(const Frame& frame) noexcept {
@@ -133,8 +137,8 @@ class Reader {
       hand_back();
   }
   void count_large_body(std::uint64_t bytes) noexcept;
-  // Hands back what kept messages held until now, if anything.
-  void hand_back() noexcept;
+  // Hands back the extents that nobody has kept messages of any more. From any thread that lets go of one.
+  void hand_back_kept() noexcept;
 
   // The message with this sequence may have been seen by an owner that was killed.
   bool redelivered(std::uint64_t sequence) const noexcept { return sequence < redelivered_below_; }
@@ -142,13 +146,24 @@ class Reader {
   template <class F>
   void for_each_pinned(F&& visit) {
     for (Extent& extent : extents_)
-      if (extent.pinned()) visit(extent);
+      if (extent.event_pins != 0 || extent.kept()) visit(extent);
+    const std::lock_guard lock(releases_mutex_);
+    for (Extent& extent : kept_) visit(extent);
   }
-  // For an owner that ends while kept messages still point into extents: the pins outlive the reader.
-  std::list<Extent> surrender_extents() noexcept { return std::move(extents_); }
+  // For an owner that ends while kept messages still point into extents, which outlive the reader.
+  std::list<Extent> surrender_extents() noexcept {
+    extents_.splice(extents_.end(), kept_);
+    return std::move(extents_);
+  }
 
-  // Changes with every hand-back: the time to look at a writer that waits for room.
-  std::uint32_t release_count() const noexcept { return release_count_; }
+  // Since it was asked last, has anything been handed back on the reader's thread? Then it is time to look at
+  // a writer that waits for room.
+  bool take_handed_back() noexcept {
+    if (!handed_back_) [[likely]]
+      return false;
+    handed_back_ = false;
+    return true;
+  }
   std::uint32_t free_blocks() const noexcept;
 
   std::uint64_t taken_count() const noexcept { return taken_count_; }
@@ -170,8 +185,10 @@ class Reader {
   Look follow(Run run) noexcept;
   bool open(Run run) noexcept;
   bool valid(Run run) const noexcept;
+  void hand_back() noexcept;
   void give_up(std::list<Extent>::iterator extent) noexcept;
   void publish_release(Run run) noexcept;
+  void count_release() noexcept;
   void settle_suspects() noexcept;
   void load_counts(Adoption how) noexcept;
   void count_to(std::uint64_t offset) noexcept;
@@ -201,11 +218,15 @@ class Reader {
   std::uint64_t passed_bytes_ = 0;
   std::list<Extent> extents_;  // oldest first; the last one is being read
   std::list<Extent> spare_;
+  bool handed_back_ = false;
   Geometry geometry_;
   BlockStore* store_;
   std::byte* blocks_ = nullptr;
+  mutable std::mutex releases_mutex_;  // guards these three: kept messages hand back on any thread
   BlockBits rel_;
-  BlockBits suspects_;  // taken by the writer before this adoption and not seen in the ring yet
+  std::uint32_t release_count_ = 0;
+  std::list<Extent> kept_;  // done with by the reader, and held by kept messages
+  BlockBits suspects_;      // taken by the writer before this adoption and not seen in the ring yet
   Run suspect_intent_{0, 0};
   bool suspicious_ = false;
   bool after_jump_ = false;
@@ -213,7 +234,6 @@ class Reader {
   std::uint64_t marks_behind_count_ = 0;  // taken_count_ at the last mark
   std::uint32_t marks_in_a_row_ = 0;
   std::uint64_t large_bytes_ = 0;
-  std::uint32_t release_count_ = 0;
 };
 
 }  // namespace portolan::ring

@@ -131,3 +131,40 @@ TEST_CASE("a large message in hand while its port moves does not count against t
   }
   CHECK(channel.port1.try_post_message(pattern(600'000, 0)) == PostResult::posted);
 }
+
+TEST_CASE(
+    "what the last kept message of an extent held is room for the writer, whatever the reader is doing") {
+  const PortCensus census;
+  MessageChannel channel({.limit_bytes = 1 << 20});
+  const std::vector<std::byte> body(30'000);
+  std::vector<Message> kept;
+  for (PostResult posted; (posted = channel.port1.try_post_message(body)) != PostResult::full;) {
+    REQUIRE(posted == PostResult::posted);
+    kept.push_back((*channel.port2.receive()).keep());
+  }
+  REQUIRE(kept.size() > 20);
+  REQUIRE(channel.port1.buffered_amount().messages <= 1);
+  // The reader's thread is here, and does not look at its port again.
+  std::thread([&kept] { kept.clear(); }).join();
+  for (int i = 0; i < 20; ++i) REQUIRE(channel.port1.try_post_message(body) == PostResult::posted);
+}
+
+TEST_CASE("what was let go of while its port tried to move is room for the writer after all") {
+  const PortCensus census;
+  MessageChannel channel({.limit_bytes = 1 << 20}), other;
+  const std::vector<std::byte> body(30'000);
+  std::vector<Message> kept;
+  while (channel.port1.try_post_message(body) == PostResult::posted)
+    kept.push_back((*channel.port2.receive()).keep());
+  other.port1.close();
+  for (int attempt = 0; !kept.empty(); ++attempt) {
+    std::thread letting_go([&kept] {
+      for (int i = 0; i < 3 && !kept.empty(); ++i) kept.pop_back();
+    });
+    MessageChannel carrier;
+    CHECK_THROWS_AS(carrier.port1.post_message("on", {.transfer = {channel.port2, other.port1}}),
+                    DataCloneError);
+    letting_go.join();
+  }
+  for (int i = 0; i < 20; ++i) REQUIRE(channel.port1.try_post_message(body) == PostResult::posted);
+}

@@ -82,7 +82,7 @@ TEST_CASE("a run that was taken stays with the owners even if the kernel refuses
   REQUIRE(post(ring.writer(), 3 * kBlock, 1));
   CHECK(ring.memory.used_blocks() == used);
   CHECK(take_and_release(ring.reader(), 1));
-  ring.reader().hand_back();
+  ring.reader().pass_all();
   CHECK(ring.memory.used_blocks() == 4);
 }
 
@@ -159,7 +159,7 @@ TEST_CASE("blocks that a dead reader had left but not handed back are handed bac
   REQUIRE(post(ring.writer(), 3000, 1));
   const auto kept = next_message(ring.reader());
   ring.reader().take(*kept);
-  kept->extent->pin_kept();  // pins the extent past its end
+  kept->extent->hold();  // pins the extent past its end
   release(ring.reader(), *kept);
   REQUIRE(post(ring.writer(), 3000, 2));
   REQUIRE(post(ring.writer(), 3000, 3));

@@ -41,11 +41,11 @@ class RingMachine {
   // run.
   void finish() {
     memory_.refuse_allocation = false;
-    for (const Held& held : kept_) held.frame.extent->unpin_kept();
+    for (const Held& held : kept_) let_go_of_kept(held);
     kept_.clear();
     while (!in_hand_.empty()) release_event(in_hand_.size() - 1);
     while (take()) release_event(0);
-    reader().hand_back();
+    reader().pass_all();
     HOLDS(taken_ == posted_);
     HOLDS(reader().dry());
     const std::uint64_t current =
@@ -174,7 +174,7 @@ class RingMachine {
       const std::size_t index = dice_.one_in(2) ? 0 : dice_.roll(0, in_hand_.size() - 1);
       if (dice_.one_in(20) && kept_.size() < 10) {
         kept_.push_back(in_hand_[index]);
-        kept_.back().frame.extent->pin_kept();
+        kept_.back().frame.extent->hold();
       }
       release_event(index);
     }
@@ -182,10 +182,14 @@ class RingMachine {
       const std::size_t index = dice_.roll(0, kept_.size() - 1);
       HOLDS(has_pattern(kept_[index].frame.payload, kept_[index].message.pattern_bytes(),
                         kept_[index].frame.sequence));
-      kept_[index].frame.extent->unpin_kept();
+      let_go_of_kept(kept_[index]);
       kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(index));
     }
-    if (dice_.one_in(4)) reader().hand_back();
+    if (dice_.one_in(4)) reader().hand_back_kept();
+  }
+
+  void let_go_of_kept(const Held& kept) {
+    if (kept.frame.extent->let_go()) reader().hand_back_kept();
   }
 
   void release_event(std::size_t index) {

@@ -102,7 +102,7 @@ TEST_CASE("a kept run that is too small goes to the reader empty and comes back 
   ends.writer.abandon();
   REQUIRE(post(ends.writer, 3 * kBlock, 1));
   CHECK(take_and_release(ends.reader, 1));
-  ends.reader.hand_back();
+  ends.reader.pass_all();
   CHECK(ends.memory.used_blocks() == 4);
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("a full ring refuses, and takes again what the reader hands back") {
     CHECK(past - message >= 10 * kBlock / (bytes + 5 * kBlock));
     for (; message < past; ++message) REQUIRE(take_and_release(ends.reader, message));
     CHECK(!next_message(ends.reader));
-    ends.reader.hand_back();
+    ends.reader.pass_all();
   }
 }
 
@@ -189,7 +189,7 @@ TEST_CASE("a drained ring takes the largest frame, whatever run is kept") {
       for (int tries = 0; ends.writer.reserve(largest) == nullptr; ++tries) {
         REQUIRE(tries < 2);
         REQUIRE(!next_message(ends.reader));
-        ends.reader.hand_back();
+        ends.reader.pass_all();
       }
       write_pattern(ends.writer.extend(largest, 0), 0, largest, message);
       ends.writer.commit(message_header(largest));
