@@ -89,6 +89,7 @@ CloseReason Endpoint::close_reason() const noexcept {
 }
 
 bool Endpoint::begin_close(CloseReason reason) noexcept {
+  const std::lock_guard lock(closing_);
   Status open = Status::open;
   // [E2] acq_rel/relaxed; pairs with [E1]: the first of several closers does it all.
   if (!status_.compare_exchange_strong(open, Status::closed, std::memory_order_acq_rel,
@@ -109,6 +110,8 @@ bool Endpoint::begin_close(CloseReason reason) noexcept {
 }
 
 void Endpoint::finish_close() noexcept {
+  const std::lock_guard lock(closing_);
+  if (std::exchange(finished_, true)) return;
   gate_.shut();
   arrivals_.discard_staged();
   // Nobody can send to us any more, and ports that others hold duplicates of would stay open in the queue.

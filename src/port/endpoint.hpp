@@ -86,7 +86,6 @@ class Endpoint final : public ForkGuarded {
   CloseReason close_reason() const noexcept;
   bool same_channel(const Endpoint& other) const noexcept { return segment_->id() == other.segment_->id(); }
   Segment& segment() noexcept { return *segment_; }
-  const std::string& label() const noexcept { return segment_->label(); }
   const std::shared_ptr<Segment>& shared_segment() const noexcept { return segment_; }
   ring::Side side() const noexcept { return side_; }
   std::uint64_t generation() const noexcept { return generation_; }
@@ -95,8 +94,9 @@ class Endpoint final : public ForkGuarded {
   ring::Writer& writer() noexcept { return writer_; }
   Gate& gate() noexcept { return gate_; }
 
-  // Any thread, once; later calls do nothing. Tells the peer, wakes whoever sleeps here, closes the
-  // descriptors. Two halves, because a loop that watches the socket must let go of it in between.
+  // Any thread, any number of times: the first call does it. Tells the peer, wakes whoever sleeps here,
+  // closes the descriptors. Two halves, because a loop that watches the socket must let go of it in between;
+  // the second waits for the first, in whatever thread that is.
   bool begin_close(CloseReason reason) noexcept;
   void finish_close() noexcept;
   void close(CloseReason reason) noexcept {
@@ -207,6 +207,8 @@ class Endpoint final : public ForkGuarded {
   ring::ControlPage* page_;
   std::uint64_t generation_;
   ring::Side side_;
+  std::mutex closing_;
+  bool finished_ = false;
   Gate gate_;
   GatedBlocks out_blocks_;
   GatedBlocks in_blocks_;

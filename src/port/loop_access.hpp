@@ -41,6 +41,10 @@ class LoopAttachment {
   void detach() noexcept {
     if (const auto core = std::exchange(core_, nullptr)) core->detach(id_);
   }
+  /// As an edge of its descriptor would. On the loop's thread.
+  void wake() noexcept {
+    if (core_) core_->wake(id_);
+  }
   explicit operator bool() const noexcept { return core_ != nullptr; }
   [[nodiscard]] const std::shared_ptr<LoopCore>& core() const noexcept { return core_; }
 

@@ -230,6 +230,12 @@ void LoopCore::detach(SourceId id) noexcept {
   if (descriptor >= 0 && sleeper_) sleeper_->epoll.remove(descriptor);
 }
 
+void LoopCore::wake(SourceId id) noexcept {
+  if (tasks_.ended()) return;
+  sources_.wake(id);
+  disturb_foreign_loop();
+}
+
 void LoopCore::hold() noexcept {
   if (!tasks_.ended()) ++holds_;
 }

@@ -68,6 +68,8 @@ class LoopCore {
   /// Not served any more, from now on. Before its descriptor is closed or sent away. Also after the loop has
   /// ended, and in a forked child, from any thread.
   void detach(SourceId id) noexcept;
+  /// Serves it in the next turn, without an edge of its descriptor.
+  void wake(SourceId id) noexcept;
 
   /// What run() waits for although no source shows it: a request, a child process.
   void hold() noexcept;

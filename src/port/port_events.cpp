@@ -23,17 +23,22 @@ class DrainEvent final : public Event {
 void PortState::bind(EventLoop& loop, std::shared_ptr<Listeners> listeners) {
   listeners_ = std::move(listeners);
   if (attachment_) return;
-  if (use() == nullptr) return;
+  Endpoint* const endpoint = use();
+  const std::lock_guard lock(binding_);
+  if (endpoint == nullptr || endpoint->status() != Status::open) return;
   loop_thread_ = std::this_thread::get_id();
   attachment_ = LoopAttachment(loop, *this);
 }
 
 void PortState::unbind() noexcept {
+  const std::lock_guard lock(binding_);
   attachment_.detach();
 }
 
 void PortState::rebind() noexcept {
+  const std::lock_guard lock(binding_);
   if (!listeners_ || loop_thread_ != std::this_thread::get_id()) return;
+  if (endpoint_->status() != Status::open) return;
   try {
     attachment_ = LoopAttachment(foreign_loop_ ? *foreign_loop_ : EventLoop::current(), *this);
   } catch (const PortError&) {
@@ -49,9 +54,7 @@ void PortState::enable() noexcept {
 
 // The loop serves the port in its next turn, whether or not it is asleep there.
 void PortState::look_again() noexcept {
-  if (!attachment_) return;
-  unbind();
-  rebind();
+  attachment_.wake();
 }
 
 int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {

@@ -22,26 +22,10 @@ PortState::PortState(std::unique_ptr<Endpoint> endpoint) noexcept
 
 PortState::~PortState() {
   unbind();
-  if (endpoint_ == nullptr && !gone_ && !forked()) close_parcel(parcel_, CloseReason::closed);
-}
-
-std::string PortState::name() const {
-  if (channel_ == ring::ChannelId{}) return "a detached port";
-  if (const Endpoint* const endpoint = used(); endpoint != nullptr && !endpoint->label().empty())
-    return '"' + endpoint->label() + '"';
-  return "channel " + to_text(channel_);
-}
-
-void PortState::check_process(const char* call) const {
-  if (forked())
-    throw InvalidStateError(
-        std::string(call) + "(" + name() +
-        "): this is a forked child's copy of a port that stays with its parent; release() "
-        "it there and adopt() it here");
+  if (endpoint_ == nullptr && !gone_) close_parcel(parcel_, CloseReason::closed);
 }
 
 Endpoint* PortState::first_use() {
-  check_process("MessagePort");
   const std::lock_guard lock(birth_);
   if (endpoint_ != nullptr) return endpoint_.get();
   if (gone_) return nullptr;
@@ -61,14 +45,12 @@ Endpoint* PortState::first_use() {
 }
 
 bool PortState::gone() noexcept {
-  if (forked()) return true;
   if (Endpoint* const endpoint = used()) return !endpoint->usable();
   const std::lock_guard lock(birth_);
   return endpoint_ == nullptr && gone_;
 }
 
 bool PortState::is_open() noexcept {
-  if (forked()) return false;
   if (Endpoint* const endpoint = used()) return endpoint->usable() && !endpoint->peer_closed();
   const std::lock_guard lock(birth_);
   return !gone_ && !os::hung_up(parcel_.socket.get());
@@ -81,7 +63,6 @@ void PortState::become_inert() noexcept {
 }
 
 void PortState::close(CloseReason reason) noexcept {
-  if (forked()) return;
   {
     const std::lock_guard lock(birth_);
     if (endpoint_ == nullptr) {
@@ -90,18 +71,24 @@ void PortState::close(CloseReason reason) noexcept {
     }
   }
   if (!endpoint_->begin_close(reason)) return;
-  if (!attachment_) return endpoint_->finish_close();
-  // The loop watches the socket: its thread lets go of it, and first delivers what is there.
-  if (loop_thread_ == std::this_thread::get_id()) {
-    if (!enabled_ || endpoint_->dry()) {
-      unbind();
-      endpoint_->finish_close();
-    }
-    return;
+  std::unique_lock lock(binding_);
+  // The loop that watches the socket lets go of it, and first delivers what is there. Where there is none,
+  // there will be none: a port that is not open is not bound.
+  const std::shared_ptr<LoopCore> loop = attachment_.core();
+  const bool own_loop = loop && loop_thread_ == std::this_thread::get_id();
+  lock.unlock();
+  if (own_loop) {
+    if (enabled_ && !endpoint_->dry()) return;
+    unbind();
   }
-  attachment_.core()->post([self = weak_from_this()] {
-    if (const auto state = self.lock()) state->look_again();
-  });
+  if (own_loop || !loop) return endpoint_->finish_close();
+  try {
+    loop->post([self = weak_from_this()] {
+      if (const auto state = self.lock()) state->look_again();
+    });
+  } catch (const std::bad_alloc&) {
+    // The hang-up of its own socket has the loop look, too.
+  }
 }
 
 void PortState::abandon() noexcept {
@@ -133,7 +120,7 @@ void PortState::release_slowly(ring::Extent& extent, std::uint64_t sequence, std
 
 PostResult PortState::post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
                                   std::chrono::nanoseconds patience) {
-  Reservation reservation(shared_from_this(), bytes.size(), Writing::message);
+  Reservation reservation(*this, bytes.size());
   reservation.check_list(options.transfer);
   reservation.write(bytes.data(), bytes.size());
   return reservation.send(format, patience);
@@ -204,13 +191,9 @@ std::size_t PortState::receive_batch(std::span<Received> batch) {
 }
 
 void PortState::begin_move() {
-  check_process("transfer");
-  if (writing_ != Writing::nothing)
-    throw DataCloneError("transfer(" + name() +
-                         "): a message is being written on this port; commit or destroy its Space first");
+  if (writing_) throw DataCloneError("transfer: the port has an open reservation; commit or drop it first");
   if (gone())
-    throw DataCloneError("transfer(" + name() +
-                         "): the port is detached or closed; use the one that was received");
+    throw DataCloneError("transfer: the port is detached or closed and cannot be transferred again");
   if (Endpoint* const endpoint = used()) {
     unbind();
     // Events in hand count as read, also those that live on here.

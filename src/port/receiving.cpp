@@ -41,6 +41,7 @@ Endpoint::Take Endpoint::look(ring::Reader::Frame& frame) noexcept {
         close(CloseReason::protocol_error);
         return Take::closed;
       case ring::Reader::Look::refused:
+        if (status() != Status::open) return Take::closed;  // meanwhile: the gate keeps the blocks
         refused_ = in_blocks_.error();
         return Take::refused;
       case ring::Reader::Look::nothing:

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <system_error>
 #include <vector>
 
@@ -28,6 +27,8 @@ class Shipment {
   explicit Shipment(PortState& carrier) noexcept : carrier_(carrier) {}
   Shipment(const Shipment&) = delete;
   Shipment& operator=(const Shipment&) = delete;
+  ~Shipment();
+
   // What can be said before the value is looked at: duplicates, the carrier itself. Throws DataCloneError.
   void list(const TransferList& transfer);
   // A port met inside the value. Its index among the ports.
@@ -61,10 +62,8 @@ class Shipment {
     FileDescriptor* descriptor = nullptr;
   };
 
-  [[noreturn]] void refuse(const std::string& what) const;
-  std::string describe(std::size_t index) const;
-  std::error_code send_marked(Endpoint& endpoint);
-  void undo_moves() noexcept;
+  void begin_moves();
+  void undo_moves(std::size_t count) noexcept;
   std::error_code send_packets(Endpoint& endpoint);
 
   PortState& carrier_;
@@ -72,9 +71,10 @@ class Shipment {
   std::uint32_t port_count_ = 0;
   FileDescriptor body_;
   std::uint64_t body_bytes_ = 0;
-  std::size_t moving_ = 0;  // entries that are marked in transit
+  std::size_t moving_ = 0;
   std::vector<wire::Attachment> table_;
   std::vector<int> numbers_;
+  std::vector<Parcel> parcels_;
   std::uint64_t generation_ = 0;
   std::uint64_t number_ = 0;
 };
