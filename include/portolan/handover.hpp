@@ -29,7 +29,7 @@ PORTOLAN_API void send_port(int unix_socket, MessagePort&& port);
 PORTOLAN_API void send_port(int unix_socket, MessagePort&& port, std::error_code& error);
 
 /// Receives a port that send_port() sent; waits for it. Takes exactly its record from the socket, and nothing
-/// of what follows.
+/// of what follows. Empty packets in front of it are skipped.
 ///
 /// Throws DataCloneError if what comes is not a port, or is a Trust::same_user one from another uid: then the
 /// packet (of a stream, at most 112 bytes) is gone, its descriptors are closed, and the text says what was

@@ -65,6 +65,12 @@ bool hung_up(int socket) noexcept {
   return ::poll(&asked, 1, 0) > 0 && (asked.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
+bool nothing_to_come(int socket) noexcept {
+  pollfd asked{socket, POLLRDHUP, 0};
+  // In this order: what is queued once nobody can send is all there will be.
+  return ::poll(&asked, 1, 0) > 0 && asked.revents != 0 && queued_bytes(socket) == 0;
+}
+
 std::error_code peer_credentials(int socket, Credentials& out) noexcept {
   ucred found{};
   socklen_t size = sizeof found;

@@ -79,6 +79,9 @@ void shutdown_both(int socket) noexcept;
 /// Whether the other end is closed or shut down.
 [[nodiscard]] bool hung_up(int socket) noexcept;
 
+/// Whether nobody can send to this end any more, and nothing but empty packets is left in its queue.
+[[nodiscard]] bool nothing_to_come(int socket) noexcept;
+
 struct Credentials {
   int pid = 0;
   unsigned uid = 0;

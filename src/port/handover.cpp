@@ -156,7 +156,7 @@ MessagePort open(const Carrier& carrier, Arrival arrival) {
 
 MessagePort receive(const Carrier& carrier) {
   using Kind = os::ReceivedPacket::Kind;
-  for (int ends = 0;;) {
+  for (;;) {
     {
       // Until the descriptors are a port's, which a fork knows of.
       const auto lock = hold_off_forks();
@@ -165,8 +165,8 @@ MessagePort receive(const Carrier& carrier) {
       if (packet.kind == Kind::packet) return open(carrier, std::move(arrival));
       if (packet.kind == Kind::refused)
         carrier.refuse(packet.error, packet.error.message() + "; use a connected socket");
-      // The kernel may say the end once before the last packet.
-      if (packet.kind == Kind::end && ++ends == 2)
+      // It may have been an empty packet, and the kernel may say the end once before the last one.
+      if (packet.kind == Kind::end && os::nothing_to_come(carrier.socket()))
         carrier.refuse(std::make_error_code(std::errc::connection_reset),
                        "the other end was closed before a port came; let it call send_port() first");
     }
