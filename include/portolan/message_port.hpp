@@ -224,11 +224,16 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   [[nodiscard]] static MessagePort adopt(PortHandle&& handle);
 
   /// Duplicates of the two descriptors, for a supervisor that outlives this port's owner. While it lives, the
-  /// peer does not see the owner's death.
+  /// peer does not see the owner's death. It stands for this owner alone: once the port has moved on, the
+  /// next owner's custody_handle() is needed. Throws InvalidStateError if the port is detached or closed,
+  /// PortError.
   [[nodiscard]] PortHandle custody_handle() const;
   /// The port of an owner that was killed: the message it had in hand comes again, marked; everything later
-  /// once. `owner` is the pidfd of the former owner, which must have ended (InvalidStateError). Throws as
-  /// adopt() does, also if the owner had moved the port away.
+  /// once. If it was killed within its close(), the close is finished and the port is closed. `owner` is the
+  /// pidfd of the owner that the handle was made for, or of the one that was to adopt() a duplicate of it; it
+  /// must have ended (InvalidStateError). Throws as adopt() does. If the owner was moving the port away when
+  /// it died, DataCloneError, and the handle is then one for adopt(), for whoever knows that the port has
+  /// arrived nowhere. If it has had another owner since, DataCloneError too, and the handle is empty.
   [[nodiscard]] static MessagePort recover(PortHandle&& handle, const FileDescriptor& owner);
 
  private:

@@ -32,6 +32,11 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept
 std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Adoption& result) {
   SegmentFault fault;
   std::shared_ptr<Segment> segment = Segment::map(parcel.segment, parcel.channel, fault);
+  // Before the swap: a refusal leaves the endpoint to whoever tries again.
+  if (segment && (fault.refused = segment->map_used_blocks(parcel.side))) {
+    parcel.segment = segment->take_file();
+    segment.reset();
+  }
   if (!segment) {
     result = {fault.refused ? Adopted::refused : Adopted::wrong, std::move(fault.text), fault.refused};
     return nullptr;
@@ -60,6 +65,12 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
   // [E6] relaxed; pairs with [E9]: for tools; only the owner counts.
   const std::uint64_t adoptions = line.adoption_count.load(std::memory_order_relaxed);
   line.adoption_count.store(adoptions + 1, std::memory_order_relaxed);  // [E6]
+  // [C3] relaxed; pairs with [C1]: the swap of the generation orders it.
+  if (const std::uint32_t closed = line.closed.load(std::memory_order_relaxed)) [[unlikely]] {
+    // The last owner was killed within its close.
+    endpoint->close(close_reason_of(closed));
+    return endpoint;
+  }
   if (how == ring::Adoption::after_death) endpoint->post_mark();
   // The last owner may have been killed between publishing and ringing.
   endpoint->wake_reader();
@@ -83,18 +94,21 @@ Endpoint::~Endpoint() {
 }
 
 CloseReason Endpoint::close_reason() const noexcept {
-  const std::uint32_t word = peer_closed_word();
-  if (word == 0 || word > closed_word(CloseReason::owner_gone)) return CloseReason::peer_died;
-  return static_cast<CloseReason>(word - 1);
+  return close_reason_of(peer_closed_word());
 }
 
 bool Endpoint::begin_close(CloseReason reason) noexcept {
   const std::lock_guard lock(closing_);
-  Status open = Status::open;
-  // [E2] acq_rel/relaxed; pairs with [E1]: the first of several closers does it all.
-  if (!status_.compare_exchange_strong(open, Status::closed, std::memory_order_acq_rel,
-                                       std::memory_order_relaxed))
-    return false;
+  for (Status now = Status::open;;) {
+    const Status next = now == Status::open ? Status::closed : Status::closing;
+    // [E2] acq_rel/relaxed; pairs with [E1], [E10], [E11]: the first of several closers does it all, or
+    // leaves it to the thread that is moving the endpoint.
+    if (status_.compare_exchange_strong(now, next, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      if (next == Status::closed) break;
+      return false;
+    }
+    if (now != Status::open && now != Status::moving) return false;
+  }
   const bool owner = owned();
   if (owner) {
     // [C1] release; pairs with [C2]: after the last frame.

@@ -39,7 +39,8 @@
 namespace portolan::port {
 
 inline constexpr std::int64_t kForever = -1;
-enum class Status : std::uint32_t { open, closed, detached, inert };
+// Moving: its descriptors may be in a call that sends them. Closing: a close waits for the end of that.
+enum class Status : std::uint32_t { open, moving, closing, closed, detached, inert };
 
 // A direction's blocks for a half that may be closed or moved meanwhile: what needs the descriptor passes the
 // gate.
@@ -163,7 +164,8 @@ class Endpoint final : public ForkGuarded {
   // ---- moving (no other thread may use the endpoint, but close() and sleepers)
   // Marks it in transit; throws DataCloneError if it cannot leave, PortError if the kernel refuses.
   void begin_move();
-  void undo_move() noexcept;
+  // True: a close was asked for meanwhile, and is the caller's to do.
+  [[nodiscard]] bool undo_move() noexcept;
   // It has left: the parcel holds the descriptors, and whoever gets them adopts it.
   Parcel finish_move() noexcept;
 
@@ -200,6 +202,7 @@ class Endpoint final : public ForkGuarded {
   Wait light_sleep(std::int64_t until_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
   Wait deep_sleep(std::int64_t until_ns, ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
   bool load_halves(ring::Adoption how) noexcept;
+  [[nodiscard]] bool end_move() noexcept;
 
   std::shared_ptr<Segment> segment_;
   std::atomic<Status> status_{Status::open};

@@ -264,11 +264,15 @@ MessagePort MessagePort::adopt(PortHandle&& handle) {
 
 PortHandle MessagePort::custody_handle() const {
   port::PortState& state = attached(state_, "custody_handle");
+  // Adopted first: a port that was never used could go on to another owner without a trace in its generation.
+  const port::Endpoint* const endpoint = state.use();
+  if (endpoint == nullptr)
+    throw InvalidStateError(
+        "custody_handle: somebody else has adopted the port; use the one that was received");
   const auto [segment, socket] = state.descriptors_moving();
   FileDescriptor again_segment = FileDescriptor::duplicate_of(segment);
   FileDescriptor again_socket = FileDescriptor::duplicate_of(socket);
-  const wire::Attachment about = state.describe_moving();
-  return {std::move(again_segment), std::move(again_socket), about.expected_generation,
+  return {std::move(again_segment), std::move(again_socket), endpoint->generation(),
           state.side() == ring::Side::b};
 }
 
@@ -277,8 +281,20 @@ MessagePort MessagePort::recover(PortHandle&& handle, const FileDescriptor& owne
   if (!os::is_dead(owner.get()))
     throw InvalidStateError("recover: the owner is still alive; wait until its pidfd is readable");
   port::Parcel parcel = parcel_of(std::move(handle));
-  if (!port::read_present_generation(parcel))
-    throw DataCloneError("recover: the owner had moved the port away, which is in transit; drop the handle");
+  switch (port::read_present_generation(parcel)) {
+    case port::Custody::recoverable:
+      break;
+    case port::Custody::in_transit:
+      handle = {std::move(parcel.segment), std::move(parcel.socket), parcel.expected_generation,
+                handle.second_side()};
+      throw DataCloneError(
+          "recover: the owner was moving the port away when it died; adopt() the handle if it has arrived "
+          "nowhere, else "
+          "drop it");
+    case port::Custody::someone_elses:
+      throw DataCloneError(
+          "recover: the port has had another owner since the handle was made, and is its to recover");
+  }
   MessagePort port = adopt_parcel(std::move(parcel), ring::Adoption::after_death, handle, "recover");
   // Whoever reaps a dead owner: what only its queues reached can be collected now.
   os::kick_socket_collector();

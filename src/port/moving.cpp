@@ -9,6 +9,11 @@
 namespace portolan::port {
 
 void Endpoint::begin_move() {
+  Status open = Status::open;
+  // [E10] acq_rel/relaxed; pairs with [E2]: a close comes before the move, or waits until it has ended.
+  if (!status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,
+                                       std::memory_order_relaxed))
+    throw DataCloneError("transfer: the port is detached or closed and cannot be transferred again");
   // Its own sleepers first: they return "look again" and find it in transit.
   gate_.shut();
   segment_->set_owner(nullptr);
@@ -22,8 +27,7 @@ void Endpoint::begin_move() {
   // adoption.
   if (!page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
           expected, generation_ | 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-    segment_->set_owner(this);
-    gate_.reopen();
+    if (end_move()) close(CloseReason::closed);
     throw DataCloneError("transfer: the port has been adopted elsewhere and is detached here");
   }
   std::error_code refused;
@@ -32,23 +36,29 @@ void Endpoint::begin_move() {
     if (!refused) refused = segment_->privatise(extent.begin, extent.bytes);
   });
   if (refused) {
-    undo_move();
+    if (undo_move()) close(CloseReason::closed);
     throw PortError(refused,
                     "transfer: no memory to keep the events that are still in use; release them first");
   }
 }
 
-void Endpoint::undo_move() noexcept {
+bool Endpoint::undo_move() noexcept {
   // First the shared page, then the generation in it.
   segment_->share_again();
   std::uint64_t expected = generation_ | 1;
   // [G4] acq_rel/relaxed; pairs with [G3]: fails only if somebody else holds the descriptors and was faster.
   page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
       expected, generation_, std::memory_order_acq_rel, std::memory_order_relaxed);
+  return end_move();
+}
+
+bool Endpoint::end_move() noexcept {
   gate_.reopen();
-  // What kept messages have let go of meanwhile is handed back now.
   segment_->set_owner(this);
-  segment_->hand_back_kept();
+  // What kept messages have let go of meanwhile is handed back now.
+  if (owned()) segment_->hand_back_kept();
+  // [E11] acq_rel; pairs with [E2]: whoever asked for a close meanwhile is answered for.
+  return status_.exchange(Status::open, std::memory_order_acq_rel) == Status::closing;
 }
 
 Parcel Endpoint::finish_move() noexcept {

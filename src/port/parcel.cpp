@@ -52,6 +52,15 @@ static_assert(offsetof(Beginning, generation_of_a) == offsetof(ring::ControlPage
 static_assert(offsetof(Beginning, generation_of_b) ==
               offsetof(ring::ControlPage, generation) + ring::kLineBytes);
 
+// 0, which no generation is once the channel is made, if it cannot be read.
+std::uint64_t present_generation(const Parcel& parcel) noexcept {
+  const std::size_t place = offsetof(ring::ControlPage, generation) +
+                            static_cast<std::size_t>(parcel.side) * sizeof(ring::GenerationLine);
+  std::uint64_t present = 0;
+  if (os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&present, 1)), place)) return 0;
+  return present;
+}
+
 }  // namespace
 
 std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
@@ -93,15 +102,14 @@ std::string read_header(Parcel& parcel) {
   return {};
 }
 
-bool read_present_generation(Parcel& parcel) noexcept {
-  const std::size_t place = offsetof(ring::ControlPage, generation) +
-                            static_cast<std::size_t>(parcel.side) * sizeof(ring::GenerationLine);
-  std::uint64_t present = 0;
-  if (os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&present, 1)), place)) return false;
-  // Odd, and not what it was when the duplicates were made: it is on its way to somebody.
-  if ((present & 1) != 0 && present != parcel.expected_generation) return false;
+Custody read_present_generation(Parcel& parcel) noexcept {
+  const std::uint64_t present = present_generation(parcel);
+  const std::uint64_t kept = parcel.expected_generation;
+  const std::uint64_t owned = (kept & 1) != 0 ? next_generation(kept) : kept;
+  const bool in_transit = present == (owned | 1);
+  if (present != kept && present != owned && !in_transit) return Custody::someone_elses;
   parcel.expected_generation = present;
-  return true;
+  return in_transit ? Custody::in_transit : Custody::recoverable;
 }
 
 wire::Attachment describe(const Parcel& parcel) noexcept {
@@ -145,6 +153,11 @@ bool untaken_transfers_of(const Parcel& parcel) noexcept {
 
 void close_parcel(Parcel& parcel, CloseReason reason) noexcept {
   if (!parcel.socket) return;
+  // Somebody else may have adopted the endpoint, and a shutdown here would act on that owner's socket.
+  if (present_generation(parcel) != parcel.expected_generation) {
+    parcel = {};
+    return;
+  }
   const std::size_t side = static_cast<std::size_t>(parcel.side);
   const std::size_t place = offsetof(ring::ControlPage, endpoint) + side * sizeof(ring::EndpointLine) +
                             offsetof(ring::EndpointLine, closed);

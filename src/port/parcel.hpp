@@ -26,6 +26,12 @@ constexpr std::uint32_t closed_word(CloseReason reason) noexcept {
   return static_cast<std::uint32_t>(reason) + 1;
 }
 
+// Any word may stand there: a peer writes it.
+constexpr CloseReason close_reason_of(std::uint32_t word) noexcept {
+  if (word == 0 || word > closed_word(CloseReason::owner_gone)) return CloseReason::peer_died;
+  return static_cast<CloseReason>(word - 1);
+}
+
 struct Parcel {
   FileDescriptor segment;
   FileDescriptor socket;
@@ -62,8 +68,10 @@ std::string inspect_parcel(const Parcel& parcel, int carrier);
 // cannot.
 std::string read_header(Parcel& parcel);
 
-// Of a dead owner's endpoint: what an adopter must find now. False if that owner had passed it on.
-bool read_present_generation(Parcel& parcel) noexcept;
+// Of an endpoint whose owner is dead, kept when its generation was the expected one: what an adopter must
+// find now. An odd one stands for the owner that was to adopt it and may have done so.
+enum class Custody : std::uint8_t { recoverable, in_transit, someone_elses };
+Custody read_present_generation(Parcel& parcel) noexcept;
 
 wire::Attachment describe(const Parcel& parcel) noexcept;
 Parcel parcel_from(const wire::Attachment& description, FileDescriptor segment,

@@ -28,7 +28,7 @@ PortState::~PortState() {
 Endpoint* PortState::first_use() {
   const std::lock_guard lock(birth_);
   if (endpoint_ != nullptr) return endpoint_.get();
-  if (gone_) return nullptr;
+  if (gone_ || parcel_moving_) return nullptr;
   Endpoint::Adoption adoption;
   endpoint_ = Endpoint::adopt(parcel_, ring::Adoption::after_move, adoption);
   if (endpoint_ == nullptr) {
@@ -47,13 +47,13 @@ Endpoint* PortState::first_use() {
 bool PortState::gone() noexcept {
   if (Endpoint* const endpoint = used()) return !endpoint->usable();
   const std::lock_guard lock(birth_);
-  return endpoint_ == nullptr && gone_;
+  return endpoint_ == nullptr && (gone_ || parcel_moving_);
 }
 
 bool PortState::is_open() noexcept {
   if (Endpoint* const endpoint = used()) return endpoint->usable() && !endpoint->peer_closed();
   const std::lock_guard lock(birth_);
-  return !gone_ && !os::hung_up(parcel_.socket.get());
+  return !gone_ && !parcel_moving_ && !os::hung_up(parcel_.socket.get());
 }
 
 void PortState::become_inert() noexcept {
@@ -66,7 +66,11 @@ void PortState::close(CloseReason reason) noexcept {
   {
     const std::lock_guard lock(birth_);
     if (endpoint_ == nullptr) {
-      if (!std::exchange(gone_, true)) close_parcel(parcel_, reason);
+      // While its descriptors are being sent they must stay what they are.
+      if (parcel_moving_)
+        close_wanted_ = true;
+      else if (!std::exchange(gone_, true))
+        close_parcel(parcel_, reason);
       return;
     }
   }
@@ -194,6 +198,7 @@ void PortState::begin_move() {
   if (writing_) throw DataCloneError("transfer: the port has an open reservation; commit or drop it first");
   if (gone())
     throw DataCloneError("transfer: the port is detached or closed and cannot be transferred again");
+  if (begin_move_of_parcel()) return;
   if (Endpoint* const endpoint = used()) {
     unbind();
     // Events in hand count as read, also those that live on here.
@@ -203,16 +208,29 @@ void PortState::begin_move() {
   }
 }
 
+// False: it is none, but an endpoint in use.
+bool PortState::begin_move_of_parcel() noexcept {
+  const std::lock_guard lock(birth_);
+  return endpoint_ == nullptr && (parcel_moving_ = !gone_);
+}
+
 void PortState::undo_move() noexcept {
+  bool close_wanted = false;
   if (Endpoint* const endpoint = used()) {
-    endpoint->undo_move();
-    rebind();
+    close_wanted = endpoint->undo_move();
+    if (!close_wanted) rebind();
+  } else {
+    const std::lock_guard lock(birth_);
+    parcel_moving_ = false;
+    close_wanted = std::exchange(close_wanted_, false);
   }
+  if (close_wanted) close();
 }
 
 Parcel PortState::finish_move() noexcept {
   const std::lock_guard lock(birth_);
   gone_ = moved_ = true;
+  parcel_moving_ = false;
   listeners_.reset();
   if (endpoint_ == nullptr) return std::move(parcel_);
   return endpoint_->finish_move();

@@ -135,6 +135,7 @@ class PortState final : public LoopSource,
 
  private:
   Endpoint* first_use();
+  bool begin_move_of_parcel() noexcept;
   PostResult post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
                          std::chrono::nanoseconds patience);
   void become_inert() noexcept override;
@@ -201,6 +202,8 @@ class PortState final : public LoopSource,
   Parcel parcel_;
   bool gone_ = false;
   bool moved_ = false;
+  bool parcel_moving_ = false;
+  bool close_wanted_ = false;  // by another thread, while the parcel was moving
   std::shared_ptr<PortState> kept_by_events_;
 
   std::shared_ptr<Listeners> listeners_;

@@ -85,6 +85,18 @@ std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelI
   return segment;
 }
 
+std::error_code Segment::map_used_blocks(ring::Side side) noexcept {
+  const ring::Side other = ring::other(side);
+  // [A19] relaxed; pairs with [W6]: nobody owns the endpoint between here and the swap that succeeds.
+  if (lines(side).writer.intent.load(std::memory_order_relaxed) != 0 && blocks(side).map_blocks() == nullptr)
+    return blocks(side).error();
+  // [A20] relaxed; pairs with [R4]: as [A19].
+  const ring::Location cursor{lines(other).reader.cursor.load(std::memory_order_relaxed)};
+  if (cursor.run() != ring::kFirstExtent && blocks(other).map_blocks() == nullptr)
+    return blocks(other).error();
+  return {};
+}
+
 std::error_code Segment::privatise(const std::byte* begin, std::uint64_t bytes) noexcept {
   for (os::Mapping* mapping : {&control_, &blocks_[0].mapping(), &blocks_[1].mapping()}) {
     const std::span<std::byte> all = mapping->bytes();

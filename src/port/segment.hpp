@@ -70,6 +70,8 @@ class Segment {
   std::uint64_t limit_bytes() const noexcept { return limit_bytes_; }
   const std::string& label() const noexcept { return label_; }
   std::uint64_t bytes() const noexcept { return geometry_.segment_bytes(); }
+  // Maps all blocks that the adoption of this end will look at, if there are any.
+  std::error_code map_used_blocks(ring::Side side) noexcept;
   DirectionBlocks& blocks(ring::Side writer) noexcept { return blocks_[static_cast<std::size_t>(writer)]; }
   ring::DirectionLines& lines(ring::Side writer) noexcept {
     return page_->direction[static_cast<std::size_t>(writer)];

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "crash/ward.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <utility>
+
+namespace portolan::testing {
+
+namespace {
+
+FileDescriptor pidfd_of(pid_t pid) {
+  return FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+// Released here, duplicated here: the child inherits what it is to adopt.
+std::vector<PortHandle> release_all(Ports& ports) {
+  std::vector<PortHandle> handles;
+  for (MessagePort& port : ports) handles.push_back(std::move(port).release());
+  return handles;
+}
+
+}  // namespace
+
+PortHandle duplicate(PortHandle& handle) {
+  return {handle.segment().duplicate(), handle.socket().duplicate(), handle.generation(),
+          handle.second_side()};
+}
+
+FileDescriptor pidfd_of_the_dead() {
+  ChildProcess child = ChildProcess::fork([] {
+    ::pause();
+    return 0;
+  });
+  FileDescriptor pidfd = pidfd_of(child.pid());
+  child.kill_and_reap();
+  return pidfd;
+}
+
+Ward::Ward(Ports ports, const std::function<int(Ports&)>& body)
+    : custody_(release_all(ports)),
+      process_(ChildProcess::fork([&] {
+        Ports adopted;
+        // Its own duplicates go: it holds each port once, as any owner does.
+        for (PortHandle& handle : custody_) adopted.push_back(MessagePort::adopt(std::move(handle)));
+        return body(adopted);
+      })),
+      pidfd_(pidfd_of(process_.pid())) {}
+
+MessagePort Ward::recover(std::size_t index) {
+  process_.kill_and_reap();
+  return MessagePort::recover(std::move(custody_[index]), pidfd_);
+}
+
+std::vector<CloseReason> close_reasons(MessagePort& port) {
+  std::vector<CloseReason> reasons;
+  port.on_close([&](CloseEvent& event) { reasons.push_back(event.reason()); });
+  EventLoop::current().run();
+  EventLoop::current().poll();
+  return reasons;
+}
+
+}  // namespace portolan::testing
