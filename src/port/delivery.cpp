@@ -115,7 +115,7 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
   event.size_bytes_ = parts->payload_bytes;
 
   // From the receipt until an owner has them, no fork may copy the descriptors unseen.
-  const std::unique_lock no_fork = hold_off_forks();
+  const NoForks no_forks;
   std::vector<FileDescriptor> descriptors;
   std::error_code refused;
   switch (endpoint.collect(table, descriptors, refused)) {

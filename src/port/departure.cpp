@@ -7,6 +7,7 @@
 #include <portolan/error.hpp>
 
 #include "os/socket.hpp"
+#include "port/fork_guard.hpp"
 #include "port/inheritance_variable.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
@@ -69,6 +70,7 @@ std::vector<os::InheritedDescriptor> Departure::inherited() const {
 
 void Departure::commit() noexcept {
   bool maybe_cycle = false;
+  const NoForks no_forks;
   for (const Leaving& each : std::exchange(leaving_, {})) {
     maybe_cycle = each.state->untaken_transfers() || maybe_cycle;
     const Parcel left = each.state->finish_move();

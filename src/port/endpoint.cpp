@@ -27,9 +27,12 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept
       writer_sleeper_(outgoing().writer_sleep),
       writer_waker_(incoming().writer_sleep),
       arrivals_(incoming()),
-      sleeper_fences_(os::membarrier_registered()) {}
+      sleeper_fences_(os::membarrier_registered()) {
+  enrol();
+}
 
 std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Adoption& result) {
+  const NoForks no_forks;
   SegmentFault fault;
   std::shared_ptr<Segment> segment = Segment::map(parcel.segment, parcel.channel, fault);
   // Before the swap: a refusal leaves the endpoint to whoever tries again.
@@ -91,6 +94,7 @@ Endpoint::~Endpoint() {
   if (status() == Status::closed) finish_close();
   if (status() == Status::inert) segment_->forget();
   segment_->keep_extents(reader_.surrender_extents());
+  withdraw();
 }
 
 CloseReason Endpoint::close_reason() const noexcept {
@@ -127,6 +131,7 @@ void Endpoint::finish_close() noexcept {
   const std::lock_guard lock(closing_);
   if (std::exchange(finished_, true)) return;
   gate_.shut();
+  const NoForks no_forks;
   arrivals_.discard_staged();
   // Nobody can send to us any more, and ports that others hold duplicates of would stay open in the queue.
   if (socket_ && owned()) os::discard_packets(socket_.get());

@@ -2,58 +2,58 @@
 
 #include "port/fork_guard.hpp"
 
+#include <mutex>
+
 #include "os/fork_watch.hpp"
 
 namespace portolan::port {
 
-namespace {
-
-struct Guarded {
-  std::mutex list_mutex;
-  std::mutex receive_mutex;
+struct ForkGuard {
+  std::mutex mutex;  // held over every fork
   ForkGuarded* first = nullptr;
+
+  ForkGuard() { os::on_fork(before, in_parent, in_child); }
+
+  // Never destroyed: endpoints in other static objects may outlive any order of destruction.
+  static ForkGuard& only() {
+    static ForkGuard& guard = *new ForkGuard;
+    return guard;
+  }
+
+  static void before() { only().mutex.lock(); }
+  static void in_parent() { only().mutex.unlock(); }
+  static void in_child() {
+    for (ForkGuarded* each = only().first; each != nullptr; each = each->next_) each->become_inert();
+    only().mutex.unlock();
+  }
 };
 
-// Never destroyed: endpoints in other static objects may outlive any order of destruction.
-Guarded& guarded() {
-  static Guarded& all = *new Guarded;
-  return all;
-}
+namespace {
+
+thread_local unsigned held_here = 0;  // NoForks of this thread
 
 }  // namespace
 
-struct ForkHandlers {
-  static void before() {
-    guarded().receive_mutex.lock();
-    guarded().list_mutex.lock();
-  }
-  static void in_parent() {
-    guarded().list_mutex.unlock();
-    guarded().receive_mutex.unlock();
-  }
-  static void in_child() {
-    for (ForkGuarded* each = guarded().first; each != nullptr; each = each->next_) each->become_inert();
-    in_parent();
-  }
-  ForkHandlers() { os::on_fork(before, in_parent, in_child); }
-};
+NoForks::NoForks() {
+  if (held_here == 0) ForkGuard::only().mutex.lock();
+  ++held_here;
+}
 
-ForkGuarded::ForkGuarded() {
-  static const ForkHandlers registered;
-  const std::lock_guard lock(guarded().list_mutex);
-  next_ = guarded().first;
+NoForks::~NoForks() {
+  if (--held_here == 0) ForkGuard::only().mutex.unlock();
+}
+
+void ForkGuarded::enrol() {
+  const NoForks no_forks;
+  next_ = ForkGuard::only().first;
   if (next_ != nullptr) next_->previous_ = this;
-  guarded().first = this;
+  ForkGuard::only().first = this;
 }
 
-ForkGuarded::~ForkGuarded() {
-  const std::lock_guard lock(guarded().list_mutex);
-  (previous_ != nullptr ? previous_->next_ : guarded().first) = next_;
+void ForkGuarded::withdraw() noexcept {
+  const NoForks no_forks;
+  (previous_ != nullptr ? previous_->next_ : ForkGuard::only().first) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
-}
-
-std::unique_lock<std::mutex> hold_off_forks() {
-  return std::unique_lock(guarded().receive_mutex);
 }
 
 }  // namespace portolan::port

@@ -5,30 +5,39 @@
 // become inert.
 #pragma once
 
-#include <mutex>
-
 namespace portolan::port {
 
-// An endpoint on the list of those that a fork must touch.
+// What is on the list of those that a fork must touch, from enrol() to withdraw(): the last act of the most
+// derived constructor and of its destructor, for the fork may come on another thread at any time.
 class ForkGuarded {
  public:
   ForkGuarded(const ForkGuarded&) = delete;
   ForkGuarded& operator=(const ForkGuarded&) = delete;
 
  protected:
-  ForkGuarded();
-  ~ForkGuarded();
+  ForkGuarded() noexcept = default;
+  ~ForkGuarded() = default;
+  void enrol();
+  void withdraw() noexcept;
 
   // In the child, with the lock held and one thread: closes descriptors without shutting anything down.
   virtual void become_inert() noexcept = 0;
 
  private:
-  friend struct ForkHandlers;
+  friend struct ForkGuard;
   ForkGuarded* previous_ = nullptr;
   ForkGuarded* next_ = nullptr;
 };
 
-// Held from the receipt of descriptors until they belong to an endpoint, so that no fork comes in between.
-[[nodiscard]] std::unique_lock<std::mutex> hold_off_forks();
+// Held while descriptors belong to nobody on the list: from their receipt until they are a port's or an
+// endpoint's, and from its end until they are closed.
+// A thread may hold several at a time; it must not fork meanwhile.
+class [[nodiscard]] NoForks {
+ public:
+  NoForks();
+  NoForks(const NoForks&) = delete;
+  NoForks& operator=(const NoForks&) = delete;
+  ~NoForks();
+};
 
 }  // namespace portolan::port

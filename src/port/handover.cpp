@@ -159,7 +159,7 @@ MessagePort receive(const Carrier& carrier) {
   for (;;) {
     {
       // Until the descriptors are a port's, which a fork knows of.
-      const auto lock = hold_off_forks();
+      const NoForks no_forks;
       Arrival arrival = take(carrier);
       const os::ReceivedPacket& packet = arrival.packet;
       if (packet.kind == Kind::packet) return open(carrier, std::move(arrival));

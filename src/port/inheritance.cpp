@@ -74,7 +74,7 @@ void claim(Inheritance& all) {
   all.unreadable = !endpoints;
   if (!endpoints) return;
   // Until they are ports, which a fork knows of.
-  const auto lock = hold_off_forks();
+  const NoForks no_forks;
   for (const wire::EndpointText& each : *endpoints) all.heirs.emplace(each.name, open(each));
 }
 

@@ -5,6 +5,7 @@
 
 #include <portolan/message_channel.hpp>
 
+#include "port/fork_guard.hpp"
 #include "port/parcel.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
@@ -13,6 +14,7 @@ namespace portolan {
 inline namespace v1 {
 
 MessageChannel::MessageChannel(const ChannelOptions& options) {
+  const port::NoForks no_forks;
   auto [first, second] =
       port::make_channel({options.limit_bytes, options.label, options.trust, options.prefault});
   port::PortAccess::put(port1, std::make_shared<port::PortState>(std::move(first)));

@@ -12,6 +12,7 @@
 #include "os/memory_file.hpp"
 #include "os/process.hpp"
 #include "os/socket.hpp"
+#include "port/fork_guard.hpp"
 #include "port/segment.hpp"
 
 namespace portolan::port {
@@ -153,6 +154,7 @@ bool untaken_transfers_of(const Parcel& parcel) noexcept {
 
 void close_parcel(Parcel& parcel, CloseReason reason) noexcept {
   if (!parcel.socket) return;
+  const NoForks no_forks;
   // Somebody else may have adopted the endpoint, and a shutdown here would act on that owner's socket.
   if (present_generation(parcel) != parcel.expected_generation) {
     parcel = {};

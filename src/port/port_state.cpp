@@ -18,11 +18,13 @@ PortState::PortState(std::unique_ptr<Endpoint> endpoint) noexcept
       endpoint_(std::move(endpoint)) {
   // [Q5] release; pairs with [Q1]: as [Q2].
   used_.store(endpoint_.get(), std::memory_order_release);
+  enrol();
 }
 
 PortState::~PortState() {
   unbind();
   if (endpoint_ == nullptr && !gone_) close_parcel(parcel_, CloseReason::closed);
+  withdraw();
 }
 
 Endpoint* PortState::first_use() {

@@ -35,7 +35,9 @@ class PortState final : public LoopSource,
                         public std::enable_shared_from_this<PortState> {
  public:
   explicit PortState(Parcel parcel) noexcept
-      : channel_(parcel.channel), side_(parcel.side), trust_(parcel.trust), parcel_(std::move(parcel)) {}
+      : channel_(parcel.channel), side_(parcel.side), trust_(parcel.trust), parcel_(std::move(parcel)) {
+    enrol();
+  }
   explicit PortState(std::unique_ptr<Endpoint> endpoint) noexcept;
   ~PortState();
 

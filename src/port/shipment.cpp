@@ -8,6 +8,7 @@
 #include <portolan/error.hpp>
 
 #include "os/socket.hpp"
+#include "port/fork_guard.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
 #include "port/reservation.hpp"
@@ -187,6 +188,7 @@ void Shipment::write_table(std::span<std::byte> out) const noexcept {
 void Shipment::delivered() noexcept {
   bool maybe_cycle = false;
   moving_ = 0;
+  const NoForks no_forks;
   for (Entry& entry : entries_) {
     if (entry.descriptor != nullptr) {
       entry.descriptor->reset();

@@ -15,7 +15,7 @@ namespace portolan::port {
 
 namespace {
 
-// Linked through the wards, and guarded by hold_off_forks(): a forked child must find it whole. Never
+// Linked through the wards, and guarded by NoForks: a forked child must find it whole. Never
 // destroyed.
 std::shared_ptr<Ward>& first_released() {
   static auto& first = *new std::shared_ptr<Ward>;
@@ -87,12 +87,12 @@ void Ward::unwatch() noexcept {
 void Ward::release() noexcept {
   set_exit_handler({});
   set_ref(false);
-  const auto lock = hold_off_forks();
+  const NoForks no_forks;
   next_released_ = std::exchange(first_released(), shared_from_this());
 }
 
 void Ward::reap_released() noexcept {
-  const auto lock = hold_off_forks();
+  const NoForks no_forks;
   for (std::shared_ptr<Ward>* link = &first_released(); *link != nullptr;) {
     Ward& ward = **link;
     if (!ward.inherited() && !ward.wait(0)) {
@@ -106,7 +106,7 @@ void Ward::reap_released() noexcept {
 }
 
 void Ward::forget_released() noexcept {
-  const auto lock = hold_off_forks();
+  const NoForks no_forks;
   for (std::shared_ptr<Ward>* link = &first_released(); *link != nullptr; link = &(*link)->next_released_) {
     if (link->get() != this) continue;
     *link = std::move(next_released_);

@@ -76,7 +76,7 @@ WorkerState::WorkerState(const std::string& program, std::vector<std::string> ar
                            departure.inherited()};
   {
     // A child forked meanwhile would keep the duplicates that the spawn works with.
-    const auto lock = hold_off_forks();
+    const NoForks no_forks;
     ward->begin(os::spawn(request));
   }
   departure.commit();
