@@ -87,6 +87,7 @@ class Endpoint final : public ForkGuarded {
   CloseReason close_reason() const noexcept;
   bool same_channel(const Endpoint& other) const noexcept { return segment_->id() == other.segment_->id(); }
   Segment& segment() noexcept { return *segment_; }
+  const std::string& label() const noexcept { return segment_->label(); }
   const std::shared_ptr<Segment>& shared_segment() const noexcept { return segment_; }
   ring::Side side() const noexcept { return side_; }
   std::uint64_t generation() const noexcept { return generation_; }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -58,8 +57,7 @@ PostResult MessagePort::submit_flat(std::span<const std::byte> bytes, Format for
 PostResult MessagePort::submit_encoded(void* value, Encoder encoder, Format format,
                                        const PostOptions& options, std::chrono::nanoseconds patience) {
   if (!state_) return port::drop_list(options.transfer);
-  const std::shared_ptr<port::PortState> self = state_;
-  port::Reservation reservation(*self, 0);
+  port::Reservation reservation(state_, 0, port::Writing::message);
   reservation.check_list(options.transfer);
   encoder(value, reservation);
   return reservation.send(format, patience);
@@ -89,8 +87,10 @@ void MessagePort::throw_full() const {
 }
 
 std::optional<Space> MessagePort::try_reserve(std::size_t bytes) {
-  if (!state_) throw InvalidStateError("reserve: the port is detached");
-  auto reservation = std::make_unique<port::Reservation>(*state_, bytes);
+  if (!state_)
+    throw InvalidStateError("reserve(" + std::to_string(bytes) +
+                            " bytes): the port is detached; use the one that was received");
+  auto reservation = std::make_unique<port::Reservation>(state_, bytes, port::Writing::space);
   if (!reservation->has_space_for(bytes)) return std::nullopt;
   std::byte* const room = reservation->append(bytes);
   return Space(std::move(reservation), {room, bytes});
@@ -200,10 +200,8 @@ Peer MessagePort::peer() const {
 ChannelInfo MessagePort::info() const {
   if (!state_) return {};
   ChannelInfo about;
-  char id[33];
-  std::snprintf(id, sizeof id, "%016llx%016llx", static_cast<unsigned long long>(state_->channel().high),
-                static_cast<unsigned long long>(state_->channel().low));
-  about.id = id;
+  state_->check_process("info");
+  about.id = port::to_text(state_->channel());
   about.trust = state_->trust();
   port::Endpoint* const endpoint = state_->use();
   if (endpoint == nullptr) return about;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 #include <random>
 
@@ -63,6 +64,13 @@ std::uint64_t present_generation(const Parcel& parcel) noexcept {
 }
 
 }  // namespace
+
+std::string to_text(const ring::ChannelId& channel) {
+  char digits[33];
+  std::snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(channel.high),
+                static_cast<unsigned long long>(channel.low));
+  return digits;
+}
 
 std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
   const ring::Geometry geometry = ring::Geometry::for_limit(shape.limit_bytes);

@@ -50,6 +50,9 @@ constexpr std::uint64_t next_generation(std::uint64_t expected) noexcept {
   return (expected | 1) + 1;
 }
 
+// 32 hexadecimal digits.
+std::string to_text(const ring::ChannelId& channel);
+
 struct ChannelShape {
   std::uint64_t limit_bytes;
   std::string_view label;

@@ -23,11 +23,27 @@ PortState::PortState(std::unique_ptr<Endpoint> endpoint) noexcept
 
 PortState::~PortState() {
   unbind();
-  if (endpoint_ == nullptr && !gone_) close_parcel(parcel_, CloseReason::closed);
+  if (endpoint_ == nullptr && !gone_ && !forked()) close_parcel(parcel_, CloseReason::closed);
   withdraw();
 }
 
+std::string PortState::name() const {
+  if (channel_ == ring::ChannelId{}) return "a detached port";
+  if (const Endpoint* const endpoint = used(); endpoint != nullptr && !endpoint->label().empty())
+    return '"' + endpoint->label() + '"';
+  return "channel " + to_text(channel_);
+}
+
+void PortState::check_process(const char* call) const {
+  if (forked())
+    throw InvalidStateError(
+        std::string(call) + "(" + name() +
+        "): this is a forked child's copy of a port that stays with its parent; release() "
+        "it there and adopt() it here");
+}
+
 Endpoint* PortState::first_use() {
+  check_process("MessagePort");
   const std::lock_guard lock(birth_);
   if (endpoint_ != nullptr) return endpoint_.get();
   if (gone_ || parcel_moving_) return nullptr;
@@ -47,12 +63,14 @@ Endpoint* PortState::first_use() {
 }
 
 bool PortState::gone() noexcept {
+  if (forked()) return true;
   if (Endpoint* const endpoint = used()) return !endpoint->usable();
   const std::lock_guard lock(birth_);
   return endpoint_ == nullptr && (gone_ || parcel_moving_);
 }
 
 bool PortState::is_open() noexcept {
+  if (forked()) return false;
   if (Endpoint* const endpoint = used()) return endpoint->usable() && !endpoint->peer_closed();
   const std::lock_guard lock(birth_);
   return !gone_ && !parcel_moving_ && !os::hung_up(parcel_.socket.get());
@@ -65,6 +83,7 @@ void PortState::become_inert() noexcept {
 }
 
 void PortState::close(CloseReason reason) noexcept {
+  if (forked()) return;
   {
     const std::lock_guard lock(birth_);
     if (endpoint_ == nullptr) {
@@ -126,7 +145,7 @@ void PortState::release_slowly(ring::Extent& extent, std::uint64_t sequence, std
 
 PostResult PortState::post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
                                   std::chrono::nanoseconds patience) {
-  Reservation reservation(*this, bytes.size());
+  Reservation reservation(shared_from_this(), bytes.size(), Writing::message);
   reservation.check_list(options.transfer);
   reservation.write(bytes.data(), bytes.size());
   return reservation.send(format, patience);
@@ -197,9 +216,13 @@ std::size_t PortState::receive_batch(std::span<Received> batch) {
 }
 
 void PortState::begin_move() {
-  if (writing_) throw DataCloneError("transfer: the port has an open reservation; commit or drop it first");
+  check_process("transfer");
+  if (writing_ != Writing::nothing)
+    throw DataCloneError("transfer(" + name() +
+                         "): a message is being written on this port; commit or destroy its Space first");
   if (gone())
-    throw DataCloneError("transfer: the port is detached or closed and cannot be transferred again");
+    throw DataCloneError("transfer(" + name() +
+                         "): the port is detached or closed; use the one that was received");
   if (begin_move_of_parcel()) return;
   if (Endpoint* const endpoint = used()) {
     unbind();

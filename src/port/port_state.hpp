@@ -13,6 +13,7 @@
 #include <mutex>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -29,6 +30,9 @@
 #include "port/parcel.hpp"
 
 namespace portolan::port {
+
+// Who writes a message on a port: nobody else may post on it then, and it may not move.
+enum class Writing : std::uint8_t { nothing, message, space };
 
 class PortState final : public LoopSource,
                         public ForkGuarded,
@@ -57,6 +61,12 @@ class PortState final : public LoopSource,
   ring::ChannelId channel() const noexcept { return channel_; }
   ring::Side side() const noexcept { return side_; }
   Trust trust() const noexcept { return trust_; }
+  // For what is thrown: its label in quotes, or else its channel's id.
+  std::string name() const;
+  // In a child that was forked since, where this is nobody's port.
+  bool forked() const noexcept { return os::forked_since(fork_generation_); }
+  // Throws InvalidStateError there.
+  void check_process(const char* call) const;
   bool is_open() noexcept;
   bool gone() noexcept;  // closed, moved away or lost: cannot be transferred
 
@@ -69,8 +79,8 @@ class PortState final : public LoopSource,
                        std::chrono::nanoseconds patience) {
     // [Q4] acquire; pairs with [Q2]: as [Q1].
     Endpoint* const endpoint = used_.load(std::memory_order_acquire);
-    if (endpoint != nullptr && options.transfer.empty() && !writing_ && endpoint->usable() &&
-        !endpoint->peer_closed()) [[likely]] {
+    if (endpoint != nullptr && options.transfer.empty() && writing_ == Writing::nothing &&
+        endpoint->usable() && !endpoint->peer_closed()) [[likely]] {
       if (std::byte* const room = endpoint->room(bytes.size())) [[likely]] {
         std::memcpy(room, bytes.data(), bytes.size());
         endpoint->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
@@ -80,9 +90,8 @@ class PortState final : public LoopSource,
     }
     return post_slowly(bytes, format, options, patience);
   }
-  // While a message is being written, nothing else may be posted, and the port may not move.
-  bool writing() const noexcept { return writing_; }
-  void set_writing(bool writing) noexcept { writing_ = writing; }
+  Writing writing() const noexcept { return writing_; }
+  void set_writing(Writing writing) noexcept { writing_ = writing; }
   void want_drain() noexcept { drain_wanted_ = true; }
 
   // ---- receiving
@@ -191,11 +200,12 @@ class PortState final : public LoopSource,
   void unbind() noexcept;
 
   std::atomic<Endpoint*> used_{nullptr};
-  bool writing_ = false;
+  Writing writing_ = Writing::nothing;
   bool lent_ = false;
   std::uint32_t events_in_hand_ = 0;
   std::uint64_t large_in_hand_bytes_ = 0;  // in files of their own, of these events
 
+  std::uint32_t fork_generation_ = os::fork_generation();
   ring::ChannelId channel_;
   ring::Side side_;
   Trust trust_;

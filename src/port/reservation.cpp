@@ -3,6 +3,7 @@
 #include "port/reservation.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <string>
 
@@ -16,29 +17,44 @@ namespace portolan::port {
 
 namespace {
 
-constexpr std::uint64_t kMostMessageBytes = std::uint64_t{1} << 36;
-constexpr std::uint64_t kMostForeignMessageBytes = std::uint64_t{64} << 20;
+// Of a kernel that does not send a packet.
+const char* cure_of(std::error_code error) {
+  if (error.value() == ETOOMANYREFS)
+    return "this user's unread messages hold as many as RLIMIT_NOFILE allows: let their receivers read, or "
+           "raise it (ulimit -n)";
+  if (error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system)
+    return "close some, send fewer with one message, or raise RLIMIT_NOFILE (ulimit -n)";
+  return "free memory, or post them later";
+}
 
 }  // namespace
 
-Reservation::Reservation(PortState& port, std::size_t expected_bytes)
-    : Sink(port.trust() == Trust::same_user), port_(port), endpoint_(port.use()), shipment_(port) {
-  if (port.writing())
-    throw InvalidStateError(
-        "post_message: this port is being written to already, by a `serialize` that posts on it or by an "
-        "open Space");
-  port_.set_writing(true);
-  if (endpoint_ != nullptr && (!endpoint_->usable() || endpoint_->peer_closed())) endpoint_ = nullptr;
+Reservation::Reservation(std::shared_ptr<PortState> port, std::size_t expected_bytes, Writing what)
+    : Sink(port->trust() == Trust::same_user),
+      port_(std::move(port)),
+      endpoint_(port_->use()),
+      shipment_(*port_) {
+  port_->check_process("post_message");
+  if (port_->writing() == Writing::message)
+    throw DataCloneError("post_message(" + port_->name() +
+                         "): the value uses this port while it is being posted on it; let its `serialize` "
+                         "only write and attach");
+  if (port_->writing() == Writing::space)
+    throw InvalidStateError("post_message(" + port_->name() +
+                            "): a Space of this port is open; commit or destroy it first");
+  if (endpoint_ != nullptr && (!endpoint_->usable() || endpoint_->peer_closed())) leave_port();
+  std::byte* room = nullptr;
   if (endpoint_ != nullptr && !too_large(expected_bytes)) {
     const std::size_t wanted = std::max<std::size_t>(expected_bytes, endpoint_->writer().room_here_bytes());
-    if (std::byte* const room = endpoint_->room(wanted)) {
+    if ((room = endpoint_->room(wanted)) != nullptr) {
       place_ = Place::ring;
       begin_ = cursor_ = room;
       end_ = room + wanted;
-      return;
     }
   }
-  move_to_heap(expected_bytes);
+  if (room == nullptr) move_to_heap(expected_bytes);
+  // Last: the destructor that ends it does not run if this throws.
+  port_->set_writing(what);
 }
 
 bool Reservation::has_space_for(std::size_t bytes) const noexcept {
@@ -47,8 +63,25 @@ bool Reservation::has_space_for(std::size_t bytes) const noexcept {
 }
 
 Reservation::~Reservation() {
-  if (place_ == Place::ring) endpoint_->writer().abandon();
-  port_.set_writing(false);
+  leave_ring();
+  port_->set_writing(Writing::nothing);
+}
+
+// What was written in the ring's room stays readable until somebody writes there again.
+void Reservation::leave_ring() noexcept {
+  if (endpoint_ != nullptr) endpoint_->writer().abandon();
+  place_ = Place::heap;
+}
+
+void Reservation::leave_port() noexcept {
+  leave_ring();
+  endpoint_ = nullptr;
+}
+
+void Reservation::shorten(std::size_t bytes) noexcept {
+  cursor_ = begin_ + bytes;
+  body_bytes_ = 0;
+  shipment_.set_body({}, 0);
 }
 
 bool Reservation::too_large(std::size_t bytes) const noexcept {
@@ -61,8 +94,7 @@ void Reservation::move_to_heap(std::size_t capacity_bytes) {
   std::unique_ptr<std::byte[]> heap(new std::byte[capacity_bytes]);
   const std::size_t written_bytes = written();
   if (written_bytes != 0) std::memcpy(heap.get(), begin_, written_bytes);
-  if (place_ == Place::ring) endpoint_->writer().abandon();
-  place_ = Place::heap;
+  leave_ring();
   heap_ = std::move(heap);
   begin_ = heap_.get();
   cursor_ = begin_ + written_bytes;
@@ -97,23 +129,26 @@ PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
   shipment_.check();
   const std::int64_t deadline_ns = patience.count() > 0 ? os::monotonic_ns() + patience.count() : 0;
   const std::size_t written_bytes = written();
-  if (written_bytes > (port_.trust() == Trust::foreign ? kMostForeignMessageBytes : kMostMessageBytes))
-    throw DataCloneError("post_message(" + std::to_string(written_bytes) +
-                         " bytes): too large for one message");
+  if (written_bytes > (port_->trust() == Trust::foreign ? kMostForeignMessageBytes : kMostMessageBytes))
+    throw DataCloneError("post_message(" + std::to_string(written_bytes) + " bytes on " + port_->name() +
+                         "): too large for one message; post it in several");
   for (;;) {
-    if (endpoint_ == nullptr) return drop(port_.gone_by_moving() ? PostResult::detached : PostResult::closed);
+    // Perhaps closed while the message was written, or while it waited for room.
+    if (endpoint_ != nullptr && (!endpoint_->usable() || endpoint_->peer_closed())) leave_port();
+    if (endpoint_ == nullptr)
+      return drop(port_->gone_by_moving() ? PostResult::detached : PostResult::closed);
     if (shipment_.doomed()) return drop(PostResult::closed);
     switch (try_send(format)) {
       case Sent::yes:
         return PostResult::posted;
       case Sent::closed:
-        endpoint_ = nullptr;
+        endpoint_->notice_hang_up();
         continue;
       case Sent::full:
         break;
     }
     if (deadline_ns == 0) {
-      port_.want_drain();
+      port_->want_drain();
       return PostResult::full;
     }
     if (place_ == Place::ring) move_to_heap(written_bytes);
@@ -121,7 +156,6 @@ PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
     const std::size_t needed = written_bytes + (packet ? shipment_.table_bytes() + 16 : 0);
     if (endpoint_->wait_for_room(needed, packet, deadline_ns) == Endpoint::Wait::timed_out)
       return PostResult::full;
-    if (!endpoint_->usable() || endpoint_->peer_closed()) endpoint_ = nullptr;
   }
 }
 
@@ -130,6 +164,7 @@ std::byte* Reservation::room_for(std::size_t frame_bytes) {
   const std::size_t written_bytes = written();
   std::byte* room = begin_;
   if (place_ == Place::heap) {
+    endpoint_->writer().abandon();  // of an attempt that failed
     room = endpoint_->room(frame_bytes);
     if (room != nullptr && body_bytes_ == 0 && written_bytes != 0) std::memcpy(room, begin_, written_bytes);
   } else if (frame_bytes > static_cast<std::size_t>(end_ - begin_)) {
@@ -148,10 +183,9 @@ std::byte* Reservation::room_for(std::size_t frame_bytes) {
 }
 
 void Reservation::throw_refused(std::error_code error) const {
-  throw PortError(error, "post_message(" + std::to_string(written()) + " bytes on \"" +
-                             endpoint_->segment().label() +
-                             "\"): no memory for the channel's blocks; free memory or let "
-                             "the peer read");
+  throw PortError(error, "post_message(" + std::to_string(written()) + " bytes on " + port_->name() +
+                             "): the kernel has no memory for the message (" + error.message() +
+                             "); free some, or let the peer read");
 }
 
 Reservation::Sent Reservation::try_send(Format format) {
@@ -186,21 +220,24 @@ Reservation::Sent Reservation::send_with_shipment(Format format) {
   const std::size_t frame_bytes = table_at + table_bytes + sizeof(std::uint64_t);
   if (frame_bytes > endpoint_->writer().largest_payload_bytes()) {
     if (body_bytes_ == 0 && make_body()) return send_with_shipment(format);
-    throw DataCloneError("post_message: more ports than one message of this channel can describe");
+    throw DataCloneError("post_message(" + port_->name() +
+                         "): more ports than one message of this channel can describe; post them in several, "
+                         "or raise ChannelOptions::limit_bytes");
   }
   std::byte* const room = room_for(frame_bytes);
   if (room == nullptr) return endpoint_->usable() ? Sent::full : Sent::closed;
-  place_ = Place::ring;
-  begin_ = room;
-  cursor_ = room + payload_bytes;
-  end_ = room + frame_bytes;
+  if (body_bytes_ == 0) {
+    end_ = place_ == Place::ring && room == begin_ ? std::max(end_, room + frame_bytes) : room + frame_bytes;
+    place_ = Place::ring;
+    begin_ = room;
+    cursor_ = room + payload_bytes;
+  }
   const std::error_code error = shipment_.send(*endpoint_);
   if (error) {
     if (error == std::errc::resource_unavailable_try_again) return Sent::full;
     if (error == std::errc::broken_pipe || error == std::errc::connection_reset) return Sent::closed;
-    throw PortError(error,
-                    "post_message: the kernel does not take the descriptors (" + error.message() +
-                        "); too many are under way to processes that do not read, or RLIMIT_NOFILE is low");
+    throw PortError(error, "post_message(" + port_->name() + "): the kernel does not take the descriptors (" +
+                               error.message() + "); " + cure_of(error));
   }
   shipment_.write_table({room + table_at, table_bytes});
   const std::uint64_t stated_bytes = body_bytes_ != 0 ? body_bytes_ : payload_bytes;

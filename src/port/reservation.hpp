@@ -19,15 +19,20 @@
 
 namespace portolan::port {
 
+inline constexpr std::uint64_t kMostMessageBytes = std::uint64_t{1} << 36;
+inline constexpr std::uint64_t kMostForeignMessageBytes = std::uint64_t{64} << 20;
+
 class PortState;
+enum class Writing : std::uint8_t;
 
 // What a post on a detached port does: the list goes down with the message.
 PostResult drop_list(const TransferList& transfer);
 
 class Reservation final : public Sink {
  public:
-  // Throws InvalidStateError if another message is being written on the port.
-  Reservation(PortState& port, std::size_t expected_bytes);
+  // Throws InvalidStateError while a Space of the port is open, DataCloneError inside a `serialize` that
+  // posts on it.
+  Reservation(std::shared_ptr<PortState> port, std::size_t expected_bytes, Writing what);
   ~Reservation() override;
 
   // Whether a message of that size would go out now: it has room in the ring, or as a file of its own; or the
@@ -35,9 +40,11 @@ class Reservation final : public Sink {
   bool has_space_for(std::size_t bytes) const noexcept;
   void check_list(const TransferList& transfer) { shipment_.list(transfer); }
   // Leaves only the first `bytes` of what was appended.
-  void shorten(std::size_t bytes) noexcept { cursor_ = begin_ + bytes; }
+  void shorten(std::size_t bytes) noexcept;
+  // Where the message stands now: an attempt to send it may have moved it.
+  std::byte* begin() const noexcept { return begin_; }
 
-  // Once. Throws DataCloneError and PortError.
+  // Throws DataCloneError and PortError; after a throw, or when it was full, it may be tried again.
   PostResult send(Format format, std::chrono::nanoseconds patience);
 
  private:
@@ -48,6 +55,8 @@ class Reservation final : public Sink {
   std::uint32_t attach_port(MessagePort& port, Ownership ownership) override;
 
   bool too_large(std::size_t bytes) const noexcept;
+  void leave_ring() noexcept;
+  void leave_port() noexcept;
   void move_to_heap(std::size_t capacity_bytes);
   Sent try_send(Format format);
   Sent send_with_shipment(Format format);
@@ -56,7 +65,7 @@ class Reservation final : public Sink {
   PostResult drop(PostResult result) noexcept;
   [[noreturn]] void throw_refused(std::error_code error) const;
 
-  PortState& port_;
+  std::shared_ptr<PortState> port_;
   Endpoint* endpoint_;  // null: closed or detached; the value is still written, and then dropped
   Place place_ = Place::heap;
   std::unique_ptr<std::byte[]> heap_;

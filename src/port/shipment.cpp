@@ -21,7 +21,13 @@ namespace {
 // More descriptors than one packet takes: they wait in the queue of a socket of their own, and that one is
 // sent. Its other end is closed, so that the receiver finds an end.
 FileDescriptor make_bundle(std::span<const int> descriptors, std::error_code& error) {
-  std::array<FileDescriptor, 2> ends = os::make_socket_pair();
+  std::array<FileDescriptor, 2> ends;
+  try {
+    ends = os::make_socket_pair();
+  } catch (const PortError& refused) {
+    error = refused.code();
+    return {};
+  }
   for (std::uint64_t number = 1; !descriptors.empty() && !error; ++number) {
     const std::size_t count = std::min<std::size_t>(descriptors.size(), wire::kMaxPacketDescriptors);
     const auto packet =
@@ -34,8 +40,16 @@ FileDescriptor make_bundle(std::span<const int> descriptors, std::error_code& er
 
 }  // namespace
 
-Shipment::~Shipment() {
-  undo_moves(moving_);
+void Shipment::refuse(const std::string& what) const {
+  throw DataCloneError("post_message(" + carrier_.name() + "): " + what);
+}
+
+// An entry, for what is thrown.
+std::string Shipment::describe(std::size_t index) const {
+  const Entry& entry = entries_[index];
+  std::string text = entry.descriptor != nullptr ? "descriptor" : "port";
+  if (entry.state) text += ' ' + entry.state->name();
+  return text + " (number " + std::to_string(index) + " of those that go along)";
 }
 
 PostResult drop_list(const TransferList& transfer) {
@@ -48,17 +62,21 @@ PostResult drop_list(const TransferList& transfer) {
 }
 
 void Shipment::list(const TransferList& transfer) {
+  // Anew: a commit that failed may be tried again.
+  entries_.clear();
+  port_count_ = 0;
   entries_.reserve(transfer.size());
   for (const Transferable& listed : transfer.entries()) {
     Entry entry{listed.port(), listed.port() != nullptr ? PortAccess::state(*listed.port()) : nullptr,
                 listed.descriptor()};
     if (entry.port != nullptr && entry.state.get() == &carrier_)
-      throw DataCloneError("post_message: the transfer list contains the port that is posted on");
+      refuse("the transfer list contains the port that is posted on; leave it out");
     for (const Entry& earlier : entries_)
       if ((entry.port != nullptr &&
            (earlier.port == entry.port || (entry.state && earlier.state == entry.state))) ||
           (entry.descriptor != nullptr && earlier.descriptor == entry.descriptor))
-        throw DataCloneError("post_message: the transfer list names the same object twice");
+        refuse("the transfer list names one object twice: " +
+               describe(static_cast<std::size_t>(&earlier - entries_.data())) + "; list it once");
     if (entry.port != nullptr) ++port_count_;
     entries_.push_back(std::move(entry));
   }
@@ -66,9 +84,8 @@ void Shipment::list(const TransferList& transfer) {
 
 std::uint32_t Shipment::reach(MessagePort& port, Ownership ownership) {
   const std::shared_ptr<PortState>& state = PortAccess::state(port);
-  if (!state) throw DataCloneError("post_message: a port inside the value is detached");
-  if (state.get() == &carrier_)
-    throw DataCloneError("post_message: the value contains the port that is posted on");
+  if (!state) refuse("a port inside the value is detached; put the one there that was received");
+  if (state.get() == &carrier_) refuse("the value contains the port that is posted on; leave it out");
   std::uint32_t index = 0;
   for (const Entry& entry : entries_) {
     if (entry.port == nullptr) continue;
@@ -76,9 +93,8 @@ std::uint32_t Shipment::reach(MessagePort& port, Ownership ownership) {
     ++index;
   }
   if (ownership == Ownership::must_be_listed)
-    throw DataCloneError(
-        "post_message: a port inside the value is not in the transfer list; list it, or post the value as an "
-        "rvalue");
+    refuse("port " + state->name() +
+           " inside the value is not in the transfer list; list it, or post the value as an rvalue");
   // The object may be a temporary of a `save`: what goes is the port's state.
   entries_.push_back({&port, state, nullptr});
   return port_count_++;
@@ -90,25 +106,25 @@ void Shipment::set_body(FileDescriptor body, std::uint64_t size_bytes) noexcept 
 }
 
 void Shipment::check() const {
-  for (const Entry& entry : entries_) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
     if (entry.descriptor != nullptr) {
-      if (!*entry.descriptor)
-        throw DataCloneError("post_message: a descriptor in the transfer list is empty");
+      if (!*entry.descriptor) refuse(describe(i) + " is empty; list one that is open");
       continue;
     }
+    if (entry.state) entry.state->check_process("post_message");
     if (!entry.state || entry.state->gone())
-      throw DataCloneError("post_message: a port in the transfer list is detached or closed");
-    if (entry.state->writing())
-      throw DataCloneError("post_message: a port in the transfer list has an open reservation");
+      refuse(describe(i) + " is detached or closed; list the one that was received");
+    if (entry.state->writing() != Writing::nothing)
+      refuse("a message is being written on " + describe(i) + "; commit or destroy its Space first");
     if (carrier_.trust() == Trust::foreign && entry.state->trust() == Trust::same_user)
-      throw DataCloneError(
-          "post_message: an end of a channel with Trust::same_user cannot go over a channel with "
-          "Trust::foreign; make "
-          "it with ChannelOptions{.trust = Trust::foreign}");
+      refuse(describe(i) +
+             " is an end of a channel with Trust::same_user, and this one has Trust::foreign; make it with "
+             "ChannelOptions{.trust = Trust::foreign}");
   }
   if (carrier_.trust() == Trust::foreign && entries_.size() > wire::kMaxForeignAttachments)
-    throw DataCloneError(
-        "post_message: at most 16 ports and descriptors go with a message on a foreign channel");
+    refuse("at most " + std::to_string(wire::kMaxForeignAttachments) +
+           " ports and descriptors go with a message on a foreign channel; post them in several");
 }
 
 bool Shipment::doomed() const noexcept {
@@ -118,19 +134,23 @@ bool Shipment::doomed() const noexcept {
   });
 }
 
-void Shipment::begin_moves() {
-  for (; moving_ < entries_.size(); ++moving_)
-    if (entries_[moving_].state) entries_[moving_].state->begin_move();
-}
-
-void Shipment::undo_moves(std::size_t count) noexcept {
-  while (count > 0)
-    if (const auto& state = entries_[--count].state) state->undo_move();
-  moving_ = 0;
+void Shipment::undo_moves() noexcept {
+  while (moving_ > 0)
+    if (const auto& state = entries_[--moving_].state) state->undo_move();
 }
 
 std::error_code Shipment::send(Endpoint& endpoint) {
-  begin_moves();
+  try {
+    const std::error_code error = send_marked(endpoint);
+    if (error) undo_moves();
+    return error;
+  } catch (...) {
+    undo_moves();
+    throw;
+  }
+}
+
+std::error_code Shipment::send_marked(Endpoint& endpoint) {
   table_.clear();
   numbers_.clear();
   if (body_) {
@@ -142,16 +162,17 @@ std::error_code Shipment::send(Endpoint& endpoint) {
   }
   for (const Entry& entry : entries_) {
     if (entry.state) {
+      entry.state->begin_move();
+      ++moving_;
       table_.push_back(entry.state->describe_moving());
       for (const int number : entry.state->descriptors_moving()) numbers_.push_back(number);
     } else {
+      ++moving_;
       table_.push_back({});
       numbers_.push_back(entry.descriptor->get());
     }
   }
-  const std::error_code error = send_packets(endpoint);
-  if (error) undo_moves(entries_.size());
-  return error;
+  return send_packets(endpoint);
 }
 
 std::error_code Shipment::send_packets(Endpoint& endpoint) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <system_error>
 #include <vector>
 
@@ -27,8 +28,6 @@ class Shipment {
   explicit Shipment(PortState& carrier) noexcept : carrier_(carrier) {}
   Shipment(const Shipment&) = delete;
   Shipment& operator=(const Shipment&) = delete;
-  ~Shipment();
-
   // What can be said before the value is looked at: duplicates, the carrier itself. Throws DataCloneError.
   void list(const TransferList& transfer);
   // A port met inside the value. Its index among the ports.
@@ -62,8 +61,10 @@ class Shipment {
     FileDescriptor* descriptor = nullptr;
   };
 
-  void begin_moves();
-  void undo_moves(std::size_t count) noexcept;
+  [[noreturn]] void refuse(const std::string& what) const;
+  std::string describe(std::size_t index) const;
+  std::error_code send_marked(Endpoint& endpoint);
+  void undo_moves() noexcept;
   std::error_code send_packets(Endpoint& endpoint);
 
   PortState& carrier_;
@@ -71,10 +72,9 @@ class Shipment {
   std::uint32_t port_count_ = 0;
   FileDescriptor body_;
   std::uint64_t body_bytes_ = 0;
-  std::size_t moving_ = 0;
+  std::size_t moving_ = 0;  // entries that are marked in transit
   std::vector<wire::Attachment> table_;
   std::vector<int> numbers_;
-  std::vector<Parcel> parcels_;
   std::uint64_t generation_ = 0;
   std::uint64_t number_ = 0;
 };

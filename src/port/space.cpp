@@ -26,9 +26,19 @@ void Space::commit(std::size_t written, PostOptions options) {
                             std::to_string(bytes_.size()) + " bytes were reserved");
   reservation_->check_list(options.transfer);
   reservation_->shorten(written);
-  const PostResult result = reservation_->send(Format::bytes, std::chrono::nanoseconds::zero());
-  if (result == PostResult::full)
-    throw QueueFullError("Space::commit: there is no room for the ports and descriptors; let the peer read");
+  PostResult result = PostResult::full;
+  try {
+    result = reservation_->send(Format::bytes, std::chrono::nanoseconds::zero());
+  } catch (...) {
+    bytes_ = {reservation_->begin(), bytes_.size()};
+    throw;
+  }
+  if (result == PostResult::full) {
+    bytes_ = {reservation_->begin(), bytes_.size()};
+    throw QueueFullError(
+        "Space::commit(" + std::to_string(written) +
+        "): there is no room for the ports and descriptors; let the peer read, then try again");
+  }
   reservation_.reset();
   bytes_ = {};
 }

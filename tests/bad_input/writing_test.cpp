@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Values that cannot be written, and what they may not do while they are: nothing is posted, nothing leaves.
+#include <boost/serialization/access.hpp>
+#include <doctest/doctest.h>
+#include <functional>
+#include <stdexcept>
+
+#include <portolan/values.hpp>
+
+#include "bad_input/said.hpp"
+#include "port/hand_over.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+
+namespace {
+
+// Writes half of itself, then does what the test wants.
+struct Meddler {
+  std::function<void()> meddle;
+  std::string half = std::string(3000, 'h');
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& half;
+    if (meddle) meddle();
+  }
+};
+
+struct Writing {
+  PortCensus census;
+  MessageChannel channel{{.label = "written to"}};
+  MessageChannel data;
+
+  // Afterwards the listed port and the channel work, and nothing of the message is there.
+  void check_untouched() {
+    data.port1.post_message("still here");
+    CHECK(data.port2.receive()->text() == "still here");
+    channel.port1.post_message("next", {.transfer = {data.port1}});
+    Received next = channel.port2.receive();
+    CHECK(next->text() == "next");
+    CHECK(next->ports().size() == 1);
+    CHECK(channel.port2.try_receive().status() == ReceiveStatus::empty);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a value that throws while it is written leaves nothing behind and its list with the caller") {
+  Writing writing;
+  Meddler value{[] { throw std::domain_error("not today"); }};
+  CHECK_THROWS_AS(writing.channel.port1.post_message(value, {.transfer = {writing.data.port1}}),
+                  std::domain_error);
+  writing.check_untouched();
+}
+
+TEST_CASE("a value that posts on the port it is posted on is a DataCloneError, and nothing is transferred") {
+  Writing writing;
+  MessagePort& port = writing.channel.port1;
+  Meddler value;
+  SUBCASE("bytes") {
+    value.meddle = [&] { port.post_message("inside"); };
+  }
+  SUBCASE("with a list") {
+    value.meddle = [&] { port.post_message("inside", {.transfer = {writing.data.port2}}); };
+  }
+  SUBCASE("another value") {
+    value.meddle = [&] { port.post_message(Meddler{}); };
+  }
+  SUBCASE("by a reservation") {
+    value.meddle = [&] { static_cast<void>(port.reserve(10)); };
+  }
+  const std::string message =
+      said_by<DataCloneError>([&] { port.post_message(value, {.transfer = {writing.data.port1}}); });
+  check_names(message,
+              {"post_message(\"written to\")", "uses this port while it is being posted", "serialize"});
+  writing.check_untouched();
+}
+
+TEST_CASE(
+    "a value that moves away the port it is posted on is a DataCloneError, and nothing is transferred") {
+  Writing writing;
+  MessageChannel other;
+  MessagePort& port = writing.channel.port1;
+  Meddler value{[&] { other.port1.post_message("away", {.transfer = {port}}); }};
+  const std::string message =
+      said_by<DataCloneError>([&] { port.post_message(value, {.transfer = {writing.data.port1}}); });
+  check_names(message, {"a message is being written on port \"written to\""});
+  CHECK(other.port2.try_receive().status() == ReceiveStatus::empty);
+  writing.check_untouched();
+}
+
+TEST_CASE("a value that closes the port it is posted on is dropped with its list, as on a closed port") {
+  const PortCensus census;
+  MessageChannel channel, data;
+  Meddler value{[&] { channel.port1.close(); }};
+  CHECK(channel.port1.try_post_message(value, {.transfer = {data.port1}}) == PostResult::closed);
+  CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
+  CHECK(data.port2.receive().status() == ReceiveStatus::closed);
+}
+
+TEST_CASE("while a Space is open, a post and a second Space are InvalidStateErrors that say what to do") {
+  Writing writing;
+  MessagePort& port = writing.channel.port1;
+  {
+    Space space = port.reserve(10);
+    for (const std::function<void()>& second :
+         {std::function<void()>([&] { port.post_message("second"); }),
+          std::function<void()>([&] { static_cast<void>(port.try_reserve(10)); }),
+          std::function<void()>([&] { port.post_message(Meddler{}, {.transfer = {writing.data.port1}}); })}) {
+      check_names(said_by<InvalidStateError>(second),
+                  {"post_message(\"written to\")", "a Space of this port is open", "commit or destroy it"});
+    }
+  }
+  writing.check_untouched();
+}
+
+TEST_CASE("a Space may outlive its port, and is dropped then") {
+  const PortCensus census;
+  MessageChannel channel;
+  std::optional<Space> space;
+  {
+    MessagePort port = std::move(channel.port1);
+    space = port.reserve(5000);
+  }
+  space->bytes()[4999] = std::byte{1};
+  space->commit(5000);
+  CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
+}
+
+TEST_CASE("a commit that finds no room for its ports says so, and works once the peer has read") {
+  const PortCensus census;
+  MessageChannel channel({.label = "full of ports"});
+  std::size_t posted = 0;
+  for (;; ++posted) {
+    MessageChannel sent;
+    if (channel.port1.try_post_message("port", {.transfer = {sent.port1}}) == PostResult::full) break;
+  }
+  MessageChannel data;
+  Space space = channel.port1.reserve(4);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    std::fill(space.bytes().begin(), space.bytes().end(), std::byte{'x'});
+    check_names(said_by<QueueFullError>([&] { space.commit(4, {.transfer = {data.port1}}); }),
+                {"Space::commit(4)", "no room for the ports", "let the peer read"});
+  }
+  for (; posted > 0; --posted) CHECK(channel.port2.receive()->text() == "port");
+  space.commit(3, {.transfer = {data.port1}});
+  Received received = channel.port2.receive();
+  CHECK(received->text() == "xxx");
+  received->ports()[0].post_message("it works");
+  CHECK(data.port2.receive()->text() == "it works");
+}
