@@ -40,6 +40,7 @@ std::uint64_t Writer::blocks_for(std::uint64_t payload_bytes) const noexcept {
 }
 
 std::byte* Writer::reserve_in_new_extent(std::uint64_t payload_bytes) noexcept {
+  if (payload_bytes > largest_payload_bytes()) return refuse(Refusal::full), nullptr;
   const std::uint64_t blocks = blocks_for(payload_bytes);
   if (!map()) {
     refusal_ = Refusal::kernel;
@@ -101,6 +102,7 @@ std::byte* Writer::commit_in_next_run(FrameHeader header) noexcept {
 
 std::byte* Writer::extend(std::uint64_t payload_bytes, std::uint64_t written_bytes) noexcept {
   // Found before anything changes: once the old run is published empty, the reservation in it is gone.
+  if (payload_bytes > largest_payload_bytes()) return refuse(Refusal::full), nullptr;
   std::optional<Run> run;
   std::unique_lock lock(blocks_mutex_);
   const std::uint64_t blocks = blocks_for(payload_bytes);

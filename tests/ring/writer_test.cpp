@@ -42,6 +42,19 @@ constexpr std::uint64_t kLargestInABlock = kBlock - kExtentHeadBytes - 2 * kHead
 
 }  // namespace
 
+TEST_CASE("a payload above the largest frame gets no room, whether it comes at once or grows") {
+  Ends ends;
+  const std::uint64_t largest = ends.writer.largest_payload_bytes();
+  CHECK(ends.writer.reserve(largest + 1) == nullptr);
+  CHECK(ends.writer.refusal() == Writer::Refusal::full);
+  REQUIRE(ends.writer.reserve(8) != nullptr);
+  CHECK(ends.writer.extend(largest + 1, 8) == nullptr);
+  CHECK(ends.writer.extend(largest, 8) != nullptr);
+  ends.writer.abandon();
+  CHECK(post(ends.writer, largest, 0));
+  CHECK(take_and_release(ends.reader, 0));
+}
+
 TEST_CASE("a frame of the last possible size fits into the first extent") {
   Ends ends;
   const std::uint64_t largest = kFirstExtentBytes - kExtentHeadBytes - 2 * kHeaderBytes;
