@@ -2,6 +2,7 @@
 
 #include "port/arrivals.hpp"
 
+#include <algorithm>
 #include <array>
 #include <tuple>
 #include <utility>
@@ -10,18 +11,42 @@
 
 namespace portolan::port {
 
+namespace {
+
+// A default queue takes 278. Only a peer that sends while it is read has more: it is cut off.
+constexpr unsigned kMostPackets = 4096;
+
+}  // namespace
+
+bool Arrivals::is_staged(std::uint64_t generation, std::uint64_t number) const noexcept {
+  return staged_ && staged_->packet.generation == generation && staged_->packet.number == number;
+}
+
 Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std::uint64_t number,
                                       std::uint32_t descriptor_count,
                                       std::vector<FileDescriptor>& descriptors, std::error_code& refused) {
-  // One more than the message needs: a bundle's own socket.
-  if ((refused = room_.reserve(descriptor_count + 1))) return Collected::refused;
+  const bool bundled = descriptor_count > wire::kMaxPacketDescriptors;
+  // Memory first, so that nothing throws between the packets of a bundle.
+  if (bundled) descriptors.reserve(std::size_t{descriptor_count} + wire::kMaxPacketDescriptors);
+  if (bundled || !is_staged(generation, number)) {
+    // One more than the message needs: a bundle's own socket.
+    if ((refused = room_.reserve(descriptor_count + 1))) return Collected::refused;
+  }
   // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
   // gone.
   lines_->reader.taken_transfer.store(number, std::memory_order_release);
-  for (;;) {
+  const Collected found = find(socket, generation, number, refused);
+  room_.release(room_.size());
+  return found == Collected::all ? match(descriptor_count, descriptors) : found;
+}
+
+// Stages the packet of that name.
+Arrivals::Collected Arrivals::find(int socket, std::uint64_t generation, std::uint64_t number,
+                                   std::error_code& refused) {
+  for (unsigned packets_left = kMostPackets;;) {
     if (!staged_) {
       room_.release(room_.size());
-      switch (receive(socket, wire::kMaxPacketDescriptors + 1, refused)) {
+      switch (receive(socket, packets_left, refused)) {
         case Next::packet:
           break;
         case Next::nothing:
@@ -32,54 +57,62 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
           return Collected::refused;
       }
     }
-    const auto named = std::tuple(generation, number);
-    const auto found = std::tuple(staged_->packet.generation, staged_->packet.number);
-    if (found > named) return Collected::none;
-    if (found == named) return match(generation, number, descriptor_count, descriptors);
+    if (is_staged(generation, number)) return Collected::all;
+    if (std::tuple(staged_->packet.generation, staged_->packet.number) > std::tuple(generation, number))
+      return Collected::none;
     staged_.reset();  // an orphan of an owner that was killed before it committed the frame
   }
 }
 
-Arrivals::Collected Arrivals::match(std::uint64_t, std::uint64_t, std::uint32_t descriptor_count,
+Arrivals::Collected Arrivals::match(std::uint32_t descriptor_count,
                                     std::vector<FileDescriptor>& descriptors) {
   Staged staged = *std::exchange(staged_, std::nullopt);
   if (staged.cut) return Collected::cut;
   if (staged.descriptors.size() != staged.packet.descriptor_count) return Collected::violation;
+  if (staged.packet.kind == wire::PacketKind::bundle)
+    return unpack_bundle(staged.descriptors.front().get(), descriptor_count, descriptors);
   descriptors = std::move(staged.descriptors);
-  if (staged.packet.kind == wire::PacketKind::bundle) return unpack_bundle(descriptor_count, descriptors);
   return descriptors.size() == descriptor_count ? Collected::all : Collected::violation;
 }
 
 void Arrivals::put_back(std::uint64_t generation, std::uint64_t number,
-                        std::vector<FileDescriptor> descriptors) {
+                        std::vector<FileDescriptor> descriptors) noexcept {
   const auto count = static_cast<std::uint32_t>(descriptors.size());
   staged_ = Staged{{wire::PacketKind::transfer, count, generation, number}, std::move(descriptors), false};
 }
 
-Arrivals::Collected Arrivals::unpack_bundle(std::uint32_t descriptor_count,
+Arrivals::Collected Arrivals::unpack_bundle(int bundle, std::uint32_t descriptor_count,
                                             std::vector<FileDescriptor>& descriptors) {
-  const FileDescriptor bundle = std::move(descriptors.front());
-  descriptors.clear();
-  if (os::inspect_socket(bundle.get(), -1) != os::SocketFault::none) return Collected::violation;
-  // Its sender's end is closed, so the queue ends; a queue that does not is cut off by the count.
+  if (descriptor_count <= wire::kMaxPacketDescriptors ||
+      os::inspect_socket(bundle, -1) != os::SocketFault::none)
+    return Collected::violation;
+  // Its sender's end is closed, so the queue ends; one that does not is cut off by the count.
   for (int ends = 0; ends < 2 && descriptors.size() <= descriptor_count;) {
     std::array<std::byte, wire::kPacketBytes> bytes;
+    const std::size_t before = descriptors.size();
     const os::ReceivedPacket packet =
-        os::receive_packet(bundle.get(), bytes, wire::kMaxPacketDescriptors, descriptors);
-    if (packet.descriptors_truncated) return Collected::cut;
-    ends = packet.kind == os::ReceivedPacket::Kind::packet ? 0 : ends + 1;
+        os::receive_packet(bundle, bytes, wire::kMaxPacketDescriptors, descriptors);
+    const bool refused = packet.kind == os::ReceivedPacket::Kind::refused;
+    if (refused || packet.descriptors_truncated) return Collected::cut;
+    if (packet.kind != os::ReceivedPacket::Kind::packet)
+      ++ends;
+    else if (descriptors.size() == before)
+      return Collected::violation;
+    else
+      ends = 0;
   }
   return descriptors.size() == descriptor_count ? Collected::all : Collected::violation;
 }
 
 // The next packet that is no doorbell, staged.
-Arrivals::Next Arrivals::receive(int socket, std::size_t most_descriptors, std::error_code& refused) {
+Arrivals::Next Arrivals::receive(int socket, unsigned& packets_left, std::error_code& refused) {
   for (int ends = 0; ends < 2;) {
+    if (packets_left-- == 0) return Next::violation;
     // One byte more than a packet, so that a longer one is seen to be longer.
     std::array<std::byte, wire::kPacketBytes + 1> bytes;
     Staged staged;
     const os::ReceivedPacket received =
-        os::receive_packet(socket, bytes, most_descriptors, staged.descriptors);
+        os::receive_packet(socket, bytes, wire::kMaxPacketDescriptors + 1, staged.descriptors);
     switch (received.kind) {
       case os::ReceivedPacket::Kind::would_block:
         return Next::nothing;
@@ -113,7 +146,7 @@ void Arrivals::drain_doorbells(int socket) noexcept {
   if (bytes == 0 || untaken()) return;
   std::array<std::byte, 1> doorbell;
   std::vector<FileDescriptor> none;
-  for (std::size_t taken = 0; taken < bytes; ++taken) {
+  for (std::size_t taken = 0; taken < std::min<std::size_t>(bytes, kMostPackets); ++taken) {
     const os::ReceivedPacket packet = os::receive_packet(socket, doorbell, 0, none);
     if (packet.kind == os::ReceivedPacket::Kind::would_block ||
         packet.kind == os::ReceivedPacket::Kind::refused)

@@ -30,7 +30,7 @@ class Arrivals {
   explicit Arrivals(ring::DirectionLines& incoming) noexcept : lines_(&incoming) {}
 
   // The descriptors of the transfer that a frame names. The caller holds off forks until they are owned
-  // elsewhere.
+  // elsewhere. What it throws (std::bad_alloc) and what is refused leaves them where they are.
   Collected collect(int socket, std::uint64_t generation, std::uint64_t number,
                     std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors,
                     std::error_code& refused);
@@ -43,7 +43,8 @@ class Arrivals {
   bool untaken() const noexcept;
 
   // What collect() gave cannot be used now: the next collect() of the same transfer gives it again.
-  void put_back(std::uint64_t generation, std::uint64_t number, std::vector<FileDescriptor> descriptors);
+  void put_back(std::uint64_t generation, std::uint64_t number,
+                std::vector<FileDescriptor> descriptors) noexcept;
 
   // The packet taken ahead of its frame, if any, is closed.
   void discard_staged() noexcept { staged_.reset(); }
@@ -56,10 +57,12 @@ class Arrivals {
   };
   enum class Next { packet, nothing, violation, refused };
 
-  Next receive(int socket, std::size_t most_descriptors, std::error_code& refused);
-  Collected match(std::uint64_t generation, std::uint64_t number, std::uint32_t descriptor_count,
-                  std::vector<FileDescriptor>& descriptors);
-  Collected unpack_bundle(std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors);
+  bool is_staged(std::uint64_t generation, std::uint64_t number) const noexcept;
+  Collected find(int socket, std::uint64_t generation, std::uint64_t number, std::error_code& refused);
+  Next receive(int socket, unsigned& packets_left, std::error_code& refused);
+  Collected match(std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors);
+  static Collected unpack_bundle(int bundle, std::uint32_t descriptor_count,
+                                 std::vector<FileDescriptor>& descriptors);
 
   ring::DirectionLines* lines_;
   std::optional<Staged> staged_;  // the packet at the head of the queue, taken before its frame was due

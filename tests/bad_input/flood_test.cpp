@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A peer that never stops: every look at what it sends takes bounded time, and leaves no descriptor behind.
+#include <array>
+#include <atomic>
+#include <doctest/doctest.h>
+#include <functional>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include "bad_input/hostile_peer.hpp"
+#include "port/hand_over.hpp"
+#include "support/condition.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+
+namespace {
+
+wire::Attachment a_descriptor() {
+  wire::Attachment entry;
+  entry.kind = wire::AttachmentKind::descriptor;
+  return entry;
+}
+
+// Sends as fast as there is room, until it ends or the other end does.
+class Flood {
+ public:
+  explicit Flood(const std::function<bool()>& send)
+      : thread_([this, send] {
+          while (!stop_.load()) {
+            if (send()) ++sent_;
+          }
+        }) {}
+  Flood(const Flood&) = delete;
+  Flood& operator=(const Flood&) = delete;
+  ~Flood() {
+    stop_.store(true);
+    thread_.join();
+  }
+  void wait_for_a_queueful() {
+    REQUIRE(wait_until([&] { return sent_.load() >= 20; }));
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::atomic<std::uint64_t> sent_{0};
+  std::thread thread_;
+};
+
+// Cut off; or the queue was seen empty for a moment, and the message comes without what it names.
+void returns_from_flooded(MessagePort& port) {
+  const Received received = port.receive();
+  const bool stripped = received.status() == ReceiveStatus::message;
+  CHECK((stripped || received.status() == ReceiveStatus::closed));
+}
+
+}  // namespace
+
+TEST_CASE("a flood of orphans in front of a message's packet holds nobody up, and their descriptors are closed") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  const FileDescriptor some(::dup(0));
+  peer.announce(1000);
+  Flood flood([&] { return peer.send_transfer(1, std::array{some.get(), some.get()}); });
+  flood.wait_for_a_queueful();
+  peer.publish_table({{a_descriptor()}}, 1000);
+  returns_from_flooded(channel.port1);
+}
+
+TEST_CASE("a flood of doorbells in front of a message's packet holds nobody up") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  peer.announce(1);
+  Flood flood([&] { return peer.send(std::array{std::byte{1}}, {}); });
+  flood.wait_for_a_queueful();
+  peer.publish_table({{a_descriptor()}}, 1);
+  returns_from_flooded(channel.port1);
+}
+
+TEST_CASE("a flood at a sleeper costs no descriptor and does not keep it from its deadline") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  const FileDescriptor some(::dup(0));
+  std::function<bool()> send;
+  SUBCASE("of doorbells") {
+    send = [&] { return peer.send(std::array{std::byte{1}}, {}); };
+  }
+  SUBCASE("of packets that nobody announced") {
+    const int number = some.get();
+    send = [&peer, number] { return peer.send_transfer(1, {&number, 1}); };
+  }
+  SUBCASE("of long packets with descriptors") {
+    const int number = some.get();
+    send = [&peer, number] { return peer.send(std::array<std::byte, 2000>{}, {&number, 1}); };
+  }
+  Flood flood(send);
+  flood.wait_for_a_queueful();
+  CHECK(channel.port1.receive_for(std::chrono::milliseconds(100)).status() == ReceiveStatus::timed_out);
+}
+
+TEST_CASE("a bundle that its sender keeps filling is cut off") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+  const FileDescriptor kept(ends[0]);
+  const std::vector<wire::Attachment> entries(300, a_descriptor());
+  {
+    const FileDescriptor sent(ends[1]);
+    peer.announce(1);
+    REQUIRE(peer.send_transfer(1, {{ends[1]}}, wire::PacketKind::bundle));
+  }
+  Flood flood([&] { return ::send(kept.get(), "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1; });
+  flood.wait_for_a_queueful();
+  peer.publish_table(entries, 1);
+  CHECK(channel.port1.receive().status() == ReceiveStatus::closed);
+}
+
+TEST_CASE("a table that names more descriptors than fit leaves the message unread, and no room taken") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  peer.announce(1);
+  peer.publish_table(std::vector<wire::Attachment>(65'000, a_descriptor()), 1);
+  FewDescriptors few(100);
+  for (int attempt = 0; attempt < 3; ++attempt)
+    CHECK_THROWS_AS(static_cast<void>(channel.port1.receive()), PortError);
+}
+
+TEST_CASE("a port that closed itself delivers no more than its ring could hold, whatever the peer counts") {
+  const PortCensus census;
+  MessageChannel channel({.limit_bytes = 64 << 10});
+  HostilePeer peer(std::move(channel.port2));
+  peer.publish_text("first");
+  peer.publish_text("second");
+  std::uint64_t delivered = 0;
+  channel.port1.on_message([&](MessageEvent&) {
+    if (delivered++ == 0) channel.port1.close();
+    REQUIRE(delivered < 1'000'000);
+    peer.publish_text("and another one");
+    auto& writer = peer.page().direction[static_cast<std::size_t>(peer.side())].writer;
+    writer.message_count.store(~std::uint64_t{0} - 1);
+  });
+  EventLoop::current().run();
+  CHECK(delivered > 2);
+  CHECK(delivered <= (70 << 10) / 8);
+}
