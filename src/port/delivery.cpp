@@ -2,6 +2,7 @@
 
 // From a frame to a message: its bytes in place, its descriptors out of the socket, its ports as parcels.
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -11,13 +12,14 @@
 #include "port/enclosures.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
+#include "port/reservation.hpp"
+#include "wire/bytes.hpp"
 
 namespace portolan::port {
 
 namespace {
 
 constexpr std::uint32_t kMostAttachments = 65'536;
-constexpr std::uint64_t kMostBodyBytes = std::uint64_t{1} << 40;
 
 // Where a frame's payload ends and its table stands. The frame's last word says so, or how long the payload
 // is that travels in a file of its own; a peer wrote it.
@@ -33,14 +35,52 @@ std::optional<FrameParts> split(const ring::Reader::Frame& read) noexcept {
   if (frame_bytes < sizeof(std::uint64_t) + wire::kAttachmentsHeadBytes || frame_bytes % 8 != 0)
     return std::nullopt;
   const std::uint64_t before_word = frame_bytes - sizeof(std::uint64_t);
+  const auto word = wire::load_once<sizeof(std::uint64_t)>({frame + before_word, sizeof(std::uint64_t)});
   FrameParts parts;
-  std::memcpy(read.header.large_body() ? &parts.body_bytes : &parts.payload_bytes, frame + before_word,
-              sizeof(std::uint64_t));
+  (read.header.large_body() ? parts.body_bytes : parts.payload_bytes) = wire::get<std::uint64_t>(word, 0);
   if (parts.payload_bytes > before_word - wire::kAttachmentsHeadBytes) return std::nullopt;
   const std::uint64_t table_at = ring::round_up_8(parts.payload_bytes);
   if (table_at > before_word - wire::kAttachmentsHeadBytes) return std::nullopt;
   parts.table = {frame + table_at, before_word - table_at};
   return parts;
+}
+
+// The table of a frame, if a correct peer can have written it.
+bool read_table(const ring::Reader::Frame& frame, const FrameParts& parts, bool foreign,
+                wire::Attachments& table) {
+  const wire::AttachmentLimits limits{foreign ? wire::kMaxForeignAttachments + 1 : kMostAttachments,
+                                      kMostSegmentBytes};
+  if (wire::read_attachments(parts.table, limits, table) != wire::AttachmentFault::none) return false;
+  const std::vector<wire::Attachment>& entries = table.entries;
+  // A mark names nothing, and a message without anything has no table.
+  if (entries.empty() != (frame.header.kind() == ring::Kind::mark)) return false;
+  const bool body = !entries.empty() && entries.front().kind == wire::AttachmentKind::large_body;
+  if (body != frame.header.large_body()) return false;
+  if (body && (entries.front().size_bytes != parts.body_bytes ||
+               parts.body_bytes > (foreign ? kMostForeignMessageBytes : kMostMessageBytes)))
+    return false;
+  return !foreign || std::none_of(entries.begin(), entries.end(), [](const wire::Attachment& entry) {
+    return entry.kind == wire::AttachmentKind::port && entry.trust == wire::TrustLevel::same_user;
+  });
+}
+
+// Everything of a message that takes memory, before its descriptors are taken out of the socket: what is
+// refused here leaves them there.
+std::unique_ptr<Enclosures> make_enclosures(const wire::Attachments& table, std::uint64_t copied_bytes) {
+  auto enclosures = std::make_unique<Enclosures>();
+  const auto count = [&](wire::AttachmentKind kind) {
+    return static_cast<std::size_t>(
+        std::count_if(table.entries.begin(), table.entries.end(),
+                      [kind](const wire::Attachment& entry) { return entry.kind == kind; }));
+  };
+  enclosures->descriptors.reserve(count(wire::AttachmentKind::descriptor));
+  enclosures->ports.reserve(count(wire::AttachmentKind::port));
+  for (const wire::Attachment& entry : table.entries)
+    if (entry.kind == wire::AttachmentKind::port)
+      PortAccess::put(enclosures->ports.emplace_back(),
+                      std::make_shared<PortState>(parcel_from(entry, {}, {})));
+  if (copied_bytes != 0) enclosures->private_copy.reset(new std::byte[copied_bytes]);
+  return enclosures;
 }
 
 }  // namespace
@@ -53,9 +93,11 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
   ring::Reader::Frame frame;
   for (;;) {
     const Endpoint::Take looked = endpoint.look(frame);
+    if (looked == Endpoint::Take::violation) return end_by_violation(endpoint);
     if (looked == Endpoint::Take::refused)
-      throw PortError(endpoint.refused(),
-                      "receive: the channel's memory cannot be mapped; free address space");
+      throw PortError(endpoint.refused(), "receive(" + name() + "): the channel's memory cannot be mapped (" +
+                                              endpoint.refused().message() +
+                                              "); the message stays; free address space");
     if (looked == Endpoint::Take::mark) {
       if (const auto skipped = open_enclosures(endpoint, frame, event); skipped != Endpoint::Take::mark)
         return skipped;
@@ -70,15 +112,14 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
   if (frame.header.attachments()) [[unlikely]] {
     if (const auto opened = open_enclosures(endpoint, frame, event); opened != Endpoint::Take::message)
       return opened;
+  } else if (trust_ == Trust::foreign) {
+    event.enclosures_ = make_enclosures({}, event.size_bytes_).release();
   }
   event.redelivered_ = endpoint.reader().redelivered(frame.sequence);
   if (trust_ == Trust::foreign) [[unlikely]] {
-    if (event.enclosures_ == nullptr) event.enclosures_ = new Enclosures;
-    auto& copy = event.enclosures_->private_copy;
-    if (!event.enclosures_->body) {
-      copy.reset(new std::byte[event.size_bytes_]);
-      std::memcpy(copy.get(), event.data_, event.size_bytes_);
-      event.data_ = copy.get();
+    if (std::byte* const copy = event.enclosures_->private_copy.get()) {
+      std::memcpy(copy, event.data_, event.size_bytes_);
+      event.data_ = copy;
     }
     event.trusted_ = false;
   }
@@ -89,9 +130,10 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
   return Endpoint::Take::message;
 }
 
-Endpoint::Take PortState::refuse_message(Endpoint& endpoint) noexcept {
-  close(CloseReason::protocol_error);
-  static_cast<void>(endpoint);
+// The peer wrote what no correct peer writes: it is told, and so is whoever listens here.
+Endpoint::Take PortState::end_by_violation(Endpoint& endpoint) noexcept {
+  if (endpoint.begin_close(CloseReason::protocol_error)) violated_ = true;
+  if (!attachment_) endpoint.finish_close();  // else the loop lets go of the socket first
   return Endpoint::Take::closed;
 }
 
@@ -100,81 +142,79 @@ Endpoint::Take PortState::refuse_message(Endpoint& endpoint) noexcept {
 Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader::Frame& frame,
                                           MessageEvent& event) {
   const bool mark = frame.header.kind() == ring::Kind::mark;
-  const Endpoint::Take done = mark ? Endpoint::Take::mark : Endpoint::Take::message;
-  if (mark && frame.header.payload_bytes() == 0) return done;  // an extent that was given up empty
+  if (mark && frame.header.payload_bytes() == 0)
+    return Endpoint::Take::mark;  // an extent that was given up empty
   const auto parts = split(frame);
-  if (!parts) return refuse_message(endpoint);
   wire::Attachments table;
-  const wire::AttachmentLimits limits{
-      trust_ == Trust::foreign ? wire::kMaxForeignAttachments + 1 : kMostAttachments, kMostBodyBytes};
-  if (wire::read_attachments(parts->table, limits, table) != wire::AttachmentFault::none)
-    return refuse_message(endpoint);
-  const bool body = !table.entries.empty() && table.entries.front().kind == wire::AttachmentKind::large_body;
-  if (body != frame.header.large_body() || (body && table.entries.front().size_bytes != parts->body_bytes))
-    return refuse_message(endpoint);
-  event.size_bytes_ = parts->payload_bytes;
+  if (!parts || !read_table(frame, *parts, trust_ == Trust::foreign, table))
+    return end_by_violation(endpoint);
+  std::unique_ptr<Enclosures> enclosures =
+      make_enclosures(table, trust_ == Trust::foreign ? parts->payload_bytes : 0);
+  enclosures->body_bytes = parts->body_bytes;
 
   // From the receipt until an owner has them, no fork may copy the descriptors unseen.
   const NoForks no_forks;
   std::vector<FileDescriptor> descriptors;
   std::error_code refused;
+  bool cut = false;
   switch (endpoint.collect(table, descriptors, refused)) {
     case Arrivals::Collected::violation:
-      return refuse_message(endpoint);
+      return end_by_violation(endpoint);
     case Arrivals::Collected::refused:
-      throw PortError(refused, "receive: no room for the message's " +
-                                   std::to_string(table.descriptor_count) +
-                                   " descriptors; the message stays; close some or raise RLIMIT_NOFILE");
+      throw PortError(refused, "receive(" + name() + "): no room for the message's " +
+                                   std::to_string(table.descriptor_count) + " descriptors (" +
+                                   refused.message() +
+                                   "); the message stays; close some or raise RLIMIT_NOFILE (ulimit -n)");
     case Arrivals::Collected::cut:
-      event.broken_ = !mark;
+      cut = true;
       break;
     case Arrivals::Collected::none:
-      break;
     case Arrivals::Collected::all:
       break;
   }
-  if (mark) return done;
-  event.enclosures_ = new Enclosures;
-  event.enclosures_->body_bytes = parts->body_bytes;
-  if (enclose(endpoint, table, descriptors, event, refused)) return done;
-  delete std::exchange(event.enclosures_, nullptr);
-  if (!refused) return refuse_message(endpoint);
+  if (mark) return Endpoint::Take::mark;
+  if (enclose(endpoint, table, descriptors, *enclosures, refused)) {
+    event.size_bytes_ = parts->payload_bytes;
+    event.broken_ = cut || (parts->body_bytes != 0 && !enclosures->body);
+    if (enclosures->body) {
+      event.data_ = enclosures->body.bytes().data();
+      event.size_bytes_ = parts->body_bytes;
+    }
+    event.enclosures_ = enclosures.release();
+    return Endpoint::Take::message;
+  }
+  if (!refused) return end_by_violation(endpoint);
   endpoint.arrivals().put_back(table.generation, table.number, std::move(descriptors));
-  throw PortError(refused, "receive: a large message cannot be mapped; it stays; free address space");
+  throw PortError(refused, "receive(" + name() + "): a message of " + std::to_string(parts->body_bytes) +
+                               " bytes cannot be mapped (" + refused.message() +
+                               "); it stays; free address space");
 }
 
-// False: a descriptor is not what the table says (no error), or its body cannot be mapped now (`refused`).
+// False: a descriptor is not what the table says (no error), or its body cannot be mapped now (`refused`, and
+// the descriptors are all there).
 bool PortState::enclose(Endpoint& endpoint, const wire::Attachments& table,
-                        std::vector<FileDescriptor>& descriptors, MessageEvent& event,
+                        std::vector<FileDescriptor>& descriptors, Enclosures& enclosures,
                         std::error_code& refused) {
-  Enclosures& enclosures = *event.enclosures_;
   const bool there = !descriptors.empty();
-  if (event.broken_ || !there)
-    event.broken_ = event.broken_ || table.entries.front().kind == wire::AttachmentKind::large_body;
-  std::size_t next = 0;
-  if (there && table.entries.front().kind == wire::AttachmentKind::large_body) {
-    const std::uint64_t bytes = table.entries.front().size_bytes;
-    const os::FileInspection file =
-        os::inspect_file(descriptors[0].get(), os::FileRole::immutable_body, {bytes, bytes});
-    if (!file) return false;
-    enclosures.body =
-        os::Mapping::try_map(descriptors[0].get(), os::Mapping::Access::read_only, 0, bytes, refused);
-    if (!enclosures.body) return false;
-    event.data_ = enclosures.body.bytes().data();
-    event.size_bytes_ = bytes;
-  }
+  std::size_t next = 0, port = 0;
   for (const wire::Attachment& entry : table.entries) {
     const std::size_t first = next;
     next += wire::descriptors_of(entry.kind);
     if (entry.kind == wire::AttachmentKind::port) {
-      MessagePort& port = enclosures.ports.emplace_back();
+      const std::shared_ptr<PortState> state = PortAccess::take(enclosures.ports[port++]);
       if (!there) continue;
       Parcel parcel = parcel_from(entry, std::move(descriptors[first]), std::move(descriptors[first + 1]));
       if (!inspect_parcel(parcel, endpoint.socket()).empty()) return false;
-      if (trust_ == Trust::foreign && parcel.trust == Trust::same_user) return false;
-      PortAccess::put(port, std::make_shared<PortState>(std::move(parcel)));
+      state->parcel_ = std::move(parcel);
+      PortAccess::put(enclosures.ports[port - 1], state);
     } else if (entry.kind == wire::AttachmentKind::descriptor) {
       enclosures.descriptors.push_back(there ? std::move(descriptors[first]) : FileDescriptor());
+    } else if (there && entry.kind == wire::AttachmentKind::large_body) {
+      const os::FileBounds size{entry.size_bytes, entry.size_bytes};
+      if (!os::inspect_file(descriptors[first].get(), os::FileRole::immutable_body, size)) return false;
+      enclosures.body = os::Mapping::try_map(descriptors[first].get(), os::Mapping::Access::read_only, 0,
+                                             entry.size_bytes, refused);
+      if (!enclosures.body) return false;
     }
   }
   return true;

@@ -65,7 +65,7 @@ class GatedBlocks final : public ring::BlockStore {
 class Endpoint final : public ForkGuarded {
  public:
   enum class Adopted { yes, lost, wrong, refused };
-  enum class Take { message, mark, dry, closed, detached, refused };
+  enum class Take { message, mark, dry, closed, detached, refused, violation };
   enum class Wait { look_again, timed_out, stopped, refused };
   struct Adoption {
     Adopted outcome = Adopted::yes;
@@ -145,7 +145,7 @@ class Endpoint final : public ForkGuarded {
   // word.
   bool announce_sleep(bool deep, bool for_room) noexcept;
   void announce_awake() noexcept;
-  // How many messages the peer had posted when it was asked.
+  // How many messages the peer had posted when it was asked: as it says, but no more than the ring can hold.
   std::uint64_t posted_by_peer() noexcept;
   void look_for_hang_up() noexcept;
   void notice_hang_up() noexcept;

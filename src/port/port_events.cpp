@@ -3,6 +3,7 @@
 // A port as its loop sees it: a source of messages, of one close, and of room after there was none.
 
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "os/socket.hpp"
@@ -24,6 +25,12 @@ void PortState::bind(EventLoop& loop, std::shared_ptr<Listeners> listeners) {
   listeners_ = std::move(listeners);
   if (attachment_) return;
   Endpoint* const endpoint = use();
+  // Found before anybody listened.
+  if (violated_ && !std::exchange(close_told_, true))
+    loop.post([self = shared_from_this()] {
+      CloseEvent event(CloseReason::protocol_error);
+      self->dispatch(event);
+    });
   const std::lock_guard lock(binding_);
   if (endpoint == nullptr || endpoint->status() != Status::open) return;
   loop_thread_ = std::this_thread::get_id();
@@ -127,7 +134,7 @@ std::size_t PortState::serve(std::size_t most) {
 }
 
 bool PortState::serve_message(Endpoint& endpoint) {
-  if (retrying_) return false;
+  if (retrying_ || violated_) return false;
   if (endpoint.status() == Status::closed) {
     // What was queued when the port closed itself is still delivered; what the peer posted since is not.
     if (deliver_until_ == ~std::uint64_t{0}) deliver_until_ = endpoint.posted_by_peer();
@@ -141,6 +148,9 @@ bool PortState::serve_message(Endpoint& endpoint) {
   } catch (const PortError&) {
     retry_later();
     return false;
+  } catch (const std::bad_alloc&) {
+    retry_later();
+    return false;
   }
   if (event.broken_) {
     dispatch_message_error(event);
@@ -151,10 +161,10 @@ bool PortState::serve_message(Endpoint& endpoint) {
 }
 
 bool PortState::serve_close(Endpoint& endpoint) {
-  if (close_told_ || !endpoint.peer_closed() || endpoint.status() != Status::open) return false;
-  if (!endpoint.dry()) return false;
+  const bool ended = endpoint.status() == Status::open && endpoint.peer_closed() && endpoint.dry();
+  if (close_told_ || !(ended || violated_)) return false;
   close_told_ = true;
-  CloseEvent event(endpoint.close_reason());
+  CloseEvent event(violated_ ? CloseReason::protocol_error : endpoint.close_reason());
   dispatch(event);
   close();
   return true;
@@ -192,14 +202,19 @@ void PortState::dispatch_message_error(MessageEvent& message) {
 // and a timer has the loop look again.
 void PortState::retry_later() {
   constexpr std::chrono::milliseconds kRetry{10};
-  if (std::exchange(retrying_, true)) return;
+  if (retrying_) return;
   EventLoop& loop = foreign_loop_ ? *foreign_loop_ : EventLoop::current();
-  loop.set_timeout(kRetry, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->retrying_ = false;
-    self->look_again();
-  });
+  try {
+    loop.set_timeout(kRetry, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->retrying_ = false;
+      self->look_again();
+    });
+    retrying_ = true;
+  } catch (const std::bad_alloc&) {
+    // No memory for a timer either: the port stays ready, and the loop looks again in its next turn.
+  }
 }
 
 }  // namespace portolan::port

@@ -51,8 +51,10 @@ Endpoint* PortState::first_use() {
   endpoint_ = Endpoint::adopt(parcel_, ring::Adoption::after_move, adoption);
   if (endpoint_ == nullptr) {
     if (adoption.outcome == Endpoint::Adopted::refused)
-      throw PortError(adoption.refused,
-                      "MessagePort: the channel's memory cannot be mapped; free address space or memory");
+      throw PortError(adoption.refused, "MessagePort(" + name() +
+                                            "): the channel's memory cannot be mapped (" +
+                                            adoption.refused.message() + "); free address space or memory");
+    violated_ = adoption.outcome == Endpoint::Adopted::wrong;
     gone_ = true;
     parcel_ = {};
     return nullptr;

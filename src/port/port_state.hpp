@@ -31,6 +31,8 @@
 
 namespace portolan::port {
 
+struct Enclosures;
+
 // Who writes a message on a port: nobody else may post on it then, and it may not move.
 enum class Writing : std::uint8_t { nothing, message, space };
 
@@ -185,9 +187,9 @@ class PortState final : public LoopSource,
   // Also of a port that has closed itself.
   Endpoint::Take take_queued(Endpoint& endpoint, MessageEvent& event);
   Endpoint::Take open_enclosures(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
-  Endpoint::Take refuse_message(Endpoint& endpoint) noexcept;
+  Endpoint::Take end_by_violation(Endpoint& endpoint) noexcept;
   bool enclose(Endpoint& endpoint, const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
-               MessageEvent& event, std::error_code& refused);
+               Enclosures& enclosures, std::error_code& refused);
 
   // port_events.cpp
   bool serve_message(Endpoint& endpoint);
@@ -225,6 +227,7 @@ class PortState final : public LoopSource,
   std::unique_ptr<EventLoop> foreign_loop_;
   bool enabled_ = false;
   bool ref_ = true;
+  bool violated_ = false;  // by the peer; told to whoever listens here as the end of the channel
   bool close_told_ = false;
   bool drain_wanted_ = false;
   bool retrying_ = false;

@@ -38,8 +38,7 @@ Endpoint::Take Endpoint::look(ring::Reader::Frame& frame) noexcept {
       case ring::Reader::Look::mark:
         return Take::mark;
       case ring::Reader::Look::violation:
-        close(CloseReason::protocol_error);
-        return Take::closed;
+        return Take::violation;
       case ring::Reader::Look::refused:
         if (status() != Status::open) return Take::closed;  // meanwhile: the gate keeps the blocks
         refused_ = in_blocks_.error();
@@ -177,7 +176,9 @@ Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper& sle
 
 std::uint64_t Endpoint::posted_by_peer() noexcept {
   // [W5] relaxed; pairs with [W3]: a bound, whose writer is told that this end is closed.
-  return incoming().writer.message_count.load(std::memory_order_relaxed);
+  const std::uint64_t posted = incoming().writer.message_count.load(std::memory_order_relaxed);
+  const std::uint64_t ring_bytes = segment_->geometry().direction_bytes() + ring::kFirstExtentBytes;
+  return std::min(posted, reader_.taken_count() + ring_bytes / ring::kHeaderBytes);
 }
 
 bool Endpoint::announce_sleep(bool deep, bool for_room) noexcept {

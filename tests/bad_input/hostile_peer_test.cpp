@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a peer can write and send that no correct one does: its channel ends with protocol_error, told once on
+// both sides, within bounded time and without a descriptor left; nobody else notices.
+#include "bad_input/hostile_peer.hpp"
+
+#include <array>
+#include <doctest/doctest.h>
+#include <functional>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include "port/hand_over.hpp"
+#include "support/condition.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+
+namespace {
+
+constexpr auto kProtocolError = static_cast<std::uint32_t>(CloseReason::protocol_error) + 1;
+
+wire::Attachment of_kind(wire::AttachmentKind kind, std::uint64_t size_bytes = 0) {
+  wire::Attachment entry;
+  entry.kind = kind;
+  entry.size_bytes = size_bytes;
+  return entry;
+}
+const wire::Attachment kDescriptor = of_kind(wire::AttachmentKind::descriptor);
+
+struct Misdeed {
+  std::string name;
+  std::function<void(HostilePeer&)> commit;
+};
+
+std::vector<Misdeed> in_the_ring() {
+  return {
+      {"a message whose table is empty", [](HostilePeer& peer) { peer.publish_table({}, 1); }},
+      {"a mark that names a descriptor",
+       [](HostilePeer& peer) { peer.publish_table({{kDescriptor}}, 1, false, 0, true); }},
+      {"a frame of an unknown kind", [](HostilePeer& peer) { peer.publish(ring::FrameHeader{0x7}, {}); }},
+      {"a frame with unknown bits", [](HostilePeer& peer) { peer.publish(ring::FrameHeader{0x401}, {}); }},
+      {"a JUMP out of the direction",
+       [](HostilePeer& peer) {
+         peer.publish(ring::FrameHeader::jump({1023, 9}), {});
+       }},
+      {"a JUMP to no blocks",
+       [](HostilePeer& peer) {
+         peer.publish(ring::FrameHeader::jump({5, 0}), {});
+       }},
+      {"a frame with a table that has no room for one",
+       [](HostilePeer& peer) { peer.publish(ring::FrameHeader::message(8, 1, true, false), {}); }},
+      {"a payload longer than its frame",
+       [](HostilePeer& peer) { peer.publish_table({{kDescriptor}}, 1, false, 1 << 20); }},
+      {"a transfer without a number", [](HostilePeer& peer) { peer.publish_table({{kDescriptor}}, 0); }},
+      {"a body that is not said in the header",
+       [](HostilePeer& peer) {
+         peer.publish_table({{of_kind(wire::AttachmentKind::large_body, 4096)}}, 1, false, 0);
+       }},
+      {"a body of another size than in the table",
+       [](HostilePeer& peer) {
+         peer.publish_table({{of_kind(wire::AttachmentKind::large_body, 4096)}}, 1, true, 8192);
+       }},
+      {"a body larger than any message",
+       [](HostilePeer& peer) {
+         const std::uint64_t bytes = (std::uint64_t{1} << 36) + 4096;
+         peer.publish_table({{of_kind(wire::AttachmentKind::large_body, bytes)}}, 1, true, bytes);
+       }},
+  };
+}
+
+// With a frame that waits for one descriptor.
+std::vector<Misdeed> on_the_socket() {
+  const auto with_frame = [](std::function<void(HostilePeer&, int)> send) {
+    return [send](HostilePeer& peer) {
+      const FileDescriptor some(::dup(0));
+      peer.announce(1);
+      send(peer, some.get());
+      peer.publish_table({{kDescriptor}}, 1);
+    };
+  };
+  return {
+      {"more descriptors than the table says", with_frame([](HostilePeer& peer, int some) {
+         peer.send_transfer(1, std::array{some, some, some});
+       })},
+      {"a packet that says another count than came", with_frame([](HostilePeer& peer, int some) {
+         peer.send(wire::encode({wire::PacketKind::transfer, 3, 2, 1}), {&some, 1});
+       })},
+      {"a packet of another length", with_frame([](HostilePeer& peer, int some) {
+         peer.send(std::array<std::byte, 47>{}, {&some, 1});
+       })},
+      {"a packet longer than any", with_frame([](HostilePeer& peer, int some) {
+         peer.send(std::array<std::byte, 4000>{}, {&some, 1});
+       })},
+      {"a packet of zeros", with_frame([](HostilePeer& peer, int some) {
+         peer.send(std::array<std::byte, wire::kPacketBytes>{}, {&some, 1});
+       })},
+      {"a doorbell with a descriptor", with_frame([](HostilePeer& peer, int some) {
+         peer.send(std::array{std::byte{1}}, {&some, 1});
+       })},
+      {"an empty packet for a frame with a descriptor",
+       with_frame([](HostilePeer& peer, int) { peer.send_transfer(1, {}, wire::PacketKind::empty); })},
+      {"a bundle where one packet would do", with_frame([](HostilePeer& peer, int some) {
+         peer.send_transfer(1, {&some, 1}, wire::PacketKind::bundle);
+       })},
+  };
+}
+
+void ends_what_is_read_by_hand(const Misdeed& misdeed) {
+  INFO(misdeed.name);
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  peer.publish_text("before");
+  misdeed.commit(peer);
+  CHECK(channel.port1.receive()->text() == "before");
+  CHECK(channel.port1.receive().status() == ReceiveStatus::closed);
+  CHECK(channel.port1.try_receive().status() == ReceiveStatus::closed);
+  CHECK(channel.port1.try_post_message("too late") == PostResult::closed);
+  CHECK(peer.closed_word() == kProtocolError);
+}
+
+void ends_what_a_loop_reads(const Misdeed& misdeed) {
+  INFO(misdeed.name);
+  const PortCensus census;
+  MessageChannel channel, bystander;
+  HostilePeer peer(std::move(channel.port2));
+  std::vector<std::string> events;
+  channel.port1.on_message([&](MessageEvent& event) { events.emplace_back(event.text()); });
+  channel.port1.on_close([&](CloseEvent& event) { events.emplace_back(to_string(event.reason())); });
+  peer.publish_text("before");
+  misdeed.commit(peer);
+  EventLoop::current().run();
+  EventLoop::current().poll();
+  CHECK(events == std::vector<std::string>{"before", "protocol_error"});
+  CHECK(peer.closed_word() == kProtocolError);
+  bystander.port1.post_message("as ever");
+  CHECK(bystander.port2.receive()->text() == "as ever");
+}
+
+}  // namespace
+
+TEST_CASE("what no correct peer writes into the ring ends that channel with protocol_error, once") {
+  for (const Misdeed& misdeed : in_the_ring()) {
+    ends_what_is_read_by_hand(misdeed);
+    ends_what_a_loop_reads(misdeed);
+  }
+}
+
+TEST_CASE("what no correct peer sends on the socket ends that channel and leaves no descriptor") {
+  for (const Misdeed& misdeed : on_the_socket()) {
+    ends_what_is_read_by_hand(misdeed);
+    ends_what_a_loop_reads(misdeed);
+  }
+}
+
+TEST_CASE("a violation found by hand is told to the loop that the port is bound to later") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  peer.publish(ring::FrameHeader{0x7}, {});
+  CHECK(channel.port1.receive().status() == ReceiveStatus::closed);
+  std::vector<CloseReason> reasons;
+  channel.port1.on_close([&](CloseEvent& event) { reasons.push_back(event.reason()); });
+  EventLoop::current().poll();
+  EventLoop::current().poll();
+  CHECK(reasons == std::vector{CloseReason::protocol_error});
+}
