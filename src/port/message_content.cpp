@@ -39,7 +39,9 @@ class MessageSource final : public Source {
       throw DataCloneError("data: the value names a port that did not come with the message");
     MessagePort& slot = enclosures_->ports[index];
     const std::shared_ptr<PortState>& state = PortAccess::state(slot);
-    if (!state) throw DataCloneError("data: the value names a port that was taken before, or lost");
+    if (!state)
+      throw DataCloneError(
+          "data: the value names a port that was taken before, or lost; read the value before ports()");
     if (state->lent()) throw DataCloneError("data: the value names one port twice");
     lent_.push_back(&slot);
     state->set_lent(true);
@@ -58,7 +60,9 @@ inline namespace v1 {
 
 void MessageContent::read(Decoder decoder, void* into) {
   if (broken_)
-    throw DataCloneError("data: what belongs to this message was cut off on its way (no descriptors left)");
+    throw DataCloneError(
+        "data: what belongs to this message was cut off on its way, as this process had no descriptors left; "
+        "raise RLIMIT_NOFILE (ulimit -n) and have it sent again");
   port::MessageSource source(data_, size_bytes_, format_, trusted_, enclosures_);
   decoder(source, into);
   source.succeeded();

@@ -24,8 +24,9 @@ std::int64_t deadline_after(std::chrono::nanoseconds patience) noexcept {
 }
 
 port::PortState& attached(const std::shared_ptr<port::PortState>& state, const char* call) {
+  if (state) state->check_process(call);
   if (!state || state->gone())
-    throw InvalidStateError(std::string(call) +
+    throw InvalidStateError(std::string(call) + (state ? "(" + state->name() + ")" : "") +
                             ": the port is detached or closed; use the one that was received");
   return *state;
 }
@@ -142,8 +143,9 @@ void MessagePort::dispatch_message_error(MessageEvent& message) {
 }
 
 void MessagePort::bind() {
-  if (state_ && !state_->bound())
-    state_->bind(EventLoop::current(), port::EventTargetAccess::listeners(*this));
+  if (!state_) return;
+  state_->check_process("start");
+  if (!state_->bound()) state_->bind(EventLoop::current(), port::EventTargetAccess::listeners(*this));
 }
 
 void MessagePort::start() {
@@ -238,6 +240,7 @@ port::Parcel parcel_of(PortHandle&& handle) {
 MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& handle, const char* call) {
   std::string wrong = port::read_header(parcel);
   if (wrong.empty()) wrong = port::inspect_parcel(parcel, -1);
+  const ring::ChannelId channel = parcel.channel;
   port::Endpoint::Adoption adoption;
   std::unique_ptr<port::Endpoint> endpoint;
   if (wrong.empty()) {
@@ -245,18 +248,24 @@ MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& ha
     wrong = adoption.wrong;
   }
   if (endpoint) return port::PortAccess::make(std::make_shared<port::PortState>(std::move(endpoint)));
-  if (!wrong.empty()) throw DataCloneError(std::string(call) + ": the handle is no port: " + wrong);
+  if (!wrong.empty())
+    throw DataCloneError(std::string(call) + ": the handle is no port: " + wrong +
+                         "; pass both descriptors, the generation and the side of one that release() gave");
   if (adoption.outcome == port::Endpoint::Adopted::lost)
-    throw DataCloneError(std::string(call) + ": somebody else has adopted this port, or it is in transit");
+    throw DataCloneError(std::string(call) + "(channel " + port::to_text(channel) +
+                         "): somebody else has adopted this port, or it is in transit; use the one that was "
+                         "adopted first");
   handle = {std::move(parcel.segment), std::move(parcel.socket), handle.generation(), handle.second_side()};
-  throw PortError(adoption.refused,
-                  std::string(call) + ": the channel's memory cannot be mapped; free address space");
+  throw PortError(adoption.refused, std::string(call) + "(channel " + port::to_text(channel) +
+                                        "): the channel's memory cannot be mapped (" +
+                                        adoption.refused.message() +
+                                        "); the handle is unchanged; free address space");
 }
 
 }  // namespace
 
 MessagePort MessagePort::adopt(PortHandle&& handle) {
-  if (!handle) throw InvalidStateError("adopt: the handle is empty");
+  if (!handle) throw InvalidStateError("adopt: the handle is empty; pass one that release() gave");
   return adopt_parcel(parcel_of(std::move(handle)), ring::Adoption::after_move, handle, "adopt");
 }
 
@@ -275,7 +284,7 @@ PortHandle MessagePort::custody_handle() const {
 }
 
 MessagePort MessagePort::recover(PortHandle&& handle, const FileDescriptor& owner) {
-  if (!handle) throw InvalidStateError("recover: the handle is empty");
+  if (!handle) throw InvalidStateError("recover: the handle is empty; pass one that custody_handle() gave");
   if (!os::is_dead(owner.get()))
     throw InvalidStateError("recover: the owner is still alive; wait until its pidfd is readable");
   port::Parcel parcel = parcel_of(std::move(handle));

@@ -13,7 +13,8 @@ void Endpoint::begin_move() {
   // [E10] acq_rel/relaxed; pairs with [E2]: a close comes before the move, or waits until it has ended.
   if (!status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,
                                        std::memory_order_relaxed))
-    throw DataCloneError("transfer: the port is detached or closed and cannot be transferred again");
+    throw DataCloneError("transfer(\"" + label() +
+                         "\"): the port is detached or closed; use the one that was received");
   // Its own sleepers first: they return "look again" and find it in transit.
   gate_.shut();
   segment_->set_owner(nullptr);
@@ -28,7 +29,9 @@ void Endpoint::begin_move() {
   if (!page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
           expected, generation_ | 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
     if (end_move()) close(CloseReason::closed);
-    throw DataCloneError("transfer: the port has been adopted elsewhere and is detached here");
+    throw DataCloneError(
+        "transfer(\"" + label() +
+        "\"): the port has been adopted elsewhere and is detached here; use the one that was adopted");
   }
   std::error_code refused;
   // What the user still looks at stays at its address, and the next owner may hand the blocks back.
@@ -37,8 +40,9 @@ void Endpoint::begin_move() {
   });
   if (refused) {
     if (undo_move()) close(CloseReason::closed);
-    throw PortError(refused,
-                    "transfer: no memory to keep the events that are still in use; release them first");
+    throw PortError(refused, "transfer(\"" + label() +
+                                 "\"): no memory to keep the events that are still in use (" +
+                                 refused.message() + "); release them first");
   }
 }
 

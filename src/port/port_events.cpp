@@ -22,6 +22,7 @@ class DrainEvent final : public Event {
 }  // namespace
 
 void PortState::bind(EventLoop& loop, std::shared_ptr<Listeners> listeners) {
+  check_process("start");
   listeners_ = std::move(listeners);
   if (attachment_) return;
   Endpoint* const endpoint = use();

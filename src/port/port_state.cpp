@@ -155,6 +155,7 @@ PostResult PortState::post_slowly(std::span<const std::byte> bytes, Format forma
 
 void PortState::try_receive_slowly(Received& received) {
   received.outcome_ = ReceiveStatus::closed;
+  check_process("receive");
   Endpoint* const endpoint = use();
   if (endpoint == nullptr) return;
   endpoint->reader().pass_all();
@@ -187,12 +188,15 @@ void PortState::receive(Received& received, std::int64_t deadline_ns, const std:
         received.outcome_ = ReceiveStatus::stopped;
         return;
       case Endpoint::Wait::refused:
-        throw PortError(endpoint_->refused(), "receive(): no descriptors to sleep on; raise RLIMIT_NOFILE");
+        throw PortError(endpoint_->refused(), "receive(" + name() + "): no descriptors to sleep on (" +
+                                                  endpoint_->refused().message() +
+                                                  "); close some or raise RLIMIT_NOFILE (ulimit -n)");
     }
   }
 }
 
 std::size_t PortState::receive_batch(std::span<Received> batch) {
+  check_process("receive_batch");
   Endpoint* const endpoint = use();
   if (endpoint == nullptr) return 0;
   // Passed all at once, so that letting them go stores nothing.
@@ -210,8 +214,8 @@ std::size_t PortState::receive_batch(std::span<Received> batch) {
         break;
       batch[count].outcome_ = ReceiveStatus::message;
     }
-  } catch (const PortError&) {
-    if (count == 0) throw;  // else the caller has those first; the one behind them is refused again
+  } catch (const std::exception&) {  // the kernel, or no memory
+    if (count == 0) throw;           // else the caller has those first; the one behind them is refused again
   }
   if (count == 0) endpoint->hold_off();
   return count;
@@ -231,7 +235,12 @@ void PortState::begin_move() {
     // Events in hand count as read, also those that live on here.
     if (const std::uint64_t bytes = std::exchange(large_in_hand_bytes_, 0); bytes != 0 && endpoint->usable())
       endpoint->reader().count_large_body(bytes);
-    endpoint->begin_move();
+    try {
+      endpoint->begin_move();
+    } catch (...) {
+      rebind();
+      throw;
+    }
   }
 }
 
@@ -284,7 +293,7 @@ std::array<int, 2> PortState::descriptors_moving() noexcept {
 os::Credentials PortState::maker() {
   os::Credentials credentials;
   if (const std::error_code refused = os::peer_credentials(descriptors_moving()[1], credentials))
-    throw PortError(refused, "peer: the kernel does not tell");
+    throw PortError(refused, "peer(" + name() + "): the kernel does not tell (" + refused.message() + ")");
   return credentials;
 }
 

@@ -126,6 +126,7 @@ PostResult Reservation::drop(PostResult result) noexcept {
 }
 
 PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
+  port_->check_process("post_message");
   shipment_.check();
   const std::int64_t deadline_ns = patience.count() > 0 ? os::monotonic_ns() + patience.count() : 0;
   const std::size_t written_bytes = written();

@@ -20,7 +20,7 @@ Space& Space::operator=(Space&&) noexcept = default;
 Space::~Space() = default;
 
 void Space::commit(std::size_t written, PostOptions options) {
-  if (!reservation_) throw InvalidStateError("Space::commit: this space was committed or moved from already");
+  if (!reservation_) throw InvalidStateError("Space::commit: this space was committed or moved from already; reserve() another one");
   if (written > bytes_.size())
     throw std::length_error("Space::commit(" + std::to_string(written) + "): only " +
                             std::to_string(bytes_.size()) + " bytes were reserved");

@@ -59,7 +59,8 @@ void returns_from_flooded(MessagePort& port) {
 
 }  // namespace
 
-TEST_CASE("a flood of orphans in front of a message's packet holds nobody up, and their descriptors are closed") {
+TEST_CASE(
+    "a flood of orphans in front of a message's packet holds nobody up, and their descriptors are closed") {
   const PortCensus census;
   MessageChannel channel;
   HostilePeer peer(std::move(channel.port2));
