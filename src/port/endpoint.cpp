@@ -34,7 +34,7 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept
 std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Adoption& result) {
   const NoForks no_forks;
   SegmentFault fault;
-  std::shared_ptr<Segment> segment = Segment::map(parcel.segment, parcel.channel, fault);
+  std::shared_ptr<Segment> segment = Segment::map(parcel.segment, parcel.channel, parcel.trust, fault);
   // Before the swap: a refusal leaves the endpoint to whoever tries again.
   if (segment && (fault.refused = segment->map_used_blocks(parcel.side))) {
     parcel.segment = segment->take_file();

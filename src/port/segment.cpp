@@ -2,6 +2,7 @@
 
 #include "port/segment.hpp"
 
+#include <bit>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "os/fork_watch.hpp"
 #include "os/memory_file.hpp"
 #include "port/endpoint.hpp"
+#include "wire/bytes.hpp"
 
 namespace portolan::port {
 
@@ -56,7 +58,7 @@ Segment::Segment(FileDescriptor file, os::Mapping control) noexcept
       page_(std::launder(reinterpret_cast<ring::ControlPage*>(control_.bytes().data()))),
       fork_generation_(os::fork_generation()) {}
 
-std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelId& announced,
+std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelId& announced, Trust trust,
                                       SegmentFault& fault) {
   const os::FileInspection inspected =
       os::inspect_file(file.get(), os::FileRole::segment, {ring::kControlBytes, kMostSegmentBytes});
@@ -68,10 +70,11 @@ std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelI
                                              ring::kControlBytes, fault.refused);
   if (!control) return nullptr;
   // One copy, then checks on the copy: the other end may be writing it.
-  ring::Header header;
-  std::memcpy(&header, control.bytes().data(), sizeof header);
+  const auto header = std::bit_cast<ring::Header>(wire::load_once<sizeof(ring::Header)>(control.bytes()));
   fault.text = check_header(header, inspected.size_bytes);
   if (fault.text.empty() && header.id != announced) fault.text = "its segment belongs to another channel";
+  if (fault.text.empty() && static_cast<Trust>(header.trust) != trust)
+    fault.text = "its Trust is another one than was announced";
   if (!fault.text.empty()) return nullptr;
   std::shared_ptr<Segment> segment(new Segment(std::move(file), std::move(control)));
   const ring::Geometry geometry{header.block_bytes, header.block_count};

@@ -60,7 +60,7 @@ class Segment {
  public:
   // Null, with `fault` filled in, if the file is not the segment that was announced, or if the kernel would
   // not map it. The descriptor stays the caller's until it succeeds.
-  static std::shared_ptr<Segment> map(FileDescriptor& file, const ring::ChannelId& announced,
+  static std::shared_ptr<Segment> map(FileDescriptor& file, const ring::ChannelId& announced, Trust trust,
                                       SegmentFault& fault);
 
   ring::ControlPage& page() noexcept { return *page_; }
