@@ -2,31 +2,36 @@
 
 #include "port/gate.hpp"
 
-#include <algorithm>
-
 #include "port/thread_sleeper.hpp"
 
 namespace portolan::port {
 
-bool Gate::enter(ThreadSleeper* sleeper) {
+bool Gate::enter(Stay& stay) noexcept {
   const std::lock_guard lock(mutex_);
   if (shut_) return false;
-  if (sleeper != nullptr) sleepers_.push_back(sleeper);
-  ++inside_;
+  stay.next_ = first_;
+  if (first_ != nullptr) first_->previous_ = &stay;
+  first_ = &stay;
   return true;
 }
 
-void Gate::leave(ThreadSleeper* sleeper) noexcept {
+void Gate::leave(Stay& stay) noexcept {
   const std::lock_guard lock(mutex_);
-  if (sleeper != nullptr) sleepers_.erase(std::find(sleepers_.begin(), sleepers_.end(), sleeper));
-  if (--inside_ == 0 && shut_) left_.notify_all();
+  (stay.previous_ != nullptr ? stay.previous_->next_ : first_) = stay.next_;
+  if (stay.next_ != nullptr) stay.next_->previous_ = stay.previous_;
+  if (first_ == nullptr && shut_) left_.notify_all();
+}
+
+void Gate::nudge_sleepers() noexcept {
+  for (const Stay* stay = first_; stay != nullptr; stay = stay->next_)
+    if (stay->sleeper_ != nullptr) stay->sleeper_->nudge();
 }
 
 void Gate::shut() {
   std::unique_lock lock(mutex_);
   shut_ = true;
-  for (ThreadSleeper* const sleeper : sleepers_) sleeper->nudge();
-  left_.wait(lock, [&] { return inside_ == 0; });
+  nudge_sleepers();
+  left_.wait(lock, [&] { return first_ == nullptr; });
 }
 
 void Gate::reopen() {
@@ -36,7 +41,7 @@ void Gate::reopen() {
 
 void Gate::nudge_all() {
   const std::lock_guard lock(mutex_);
-  for (ThreadSleeper* const sleeper : sleepers_) sleeper->nudge();
+  nudge_sleepers();
 }
 
 }  // namespace portolan::port

@@ -6,7 +6,6 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <vector>
 
 namespace portolan::port {
 
@@ -17,19 +16,24 @@ class Gate {
   // A stay inside, or none if the gate was shut.
   class Stay {
    public:
-    Stay() noexcept = default;
-    Stay(Gate& gate, ThreadSleeper* sleeper)
-        : gate_(gate.enter(sleeper) ? &gate : nullptr), sleeper_(sleeper) {}
+    Stay(Gate& gate, ThreadSleeper* sleeper) noexcept : gate_(gate), sleeper_(sleeper) {
+      inside_ = gate.enter(*this);
+    }
     Stay(const Stay&) = delete;
     Stay& operator=(const Stay&) = delete;
     ~Stay() {
-      if (gate_ != nullptr) gate_->leave(sleeper_);
+      if (inside_) gate_.leave(*this);
     }
-    explicit operator bool() const noexcept { return gate_ != nullptr; }
+    explicit operator bool() const noexcept { return inside_; }
 
    private:
-    Gate* gate_ = nullptr;
-    ThreadSleeper* sleeper_ = nullptr;
+    friend class Gate;
+    Gate& gate_;
+    ThreadSleeper* sleeper_;
+    bool inside_ = false;
+    // Of those inside, linked through themselves: entering takes no memory.
+    Stay* previous_ = nullptr;
+    Stay* next_ = nullptr;
   };
 
   // Shuts, nudges, and returns when nobody is inside. The caller must not be.
@@ -39,13 +43,13 @@ class Gate {
   void nudge_all();
 
  private:
-  bool enter(ThreadSleeper* sleeper);
-  void leave(ThreadSleeper* sleeper) noexcept;
+  bool enter(Stay& stay) noexcept;
+  void leave(Stay& stay) noexcept;
+  void nudge_sleepers() noexcept;
 
   std::mutex mutex_;
   std::condition_variable left_;
-  std::vector<ThreadSleeper*> sleepers_;
-  unsigned inside_ = 0;
+  Stay* first_ = nullptr;
   bool shut_ = false;
 };
 
