@@ -11,7 +11,7 @@
 
 namespace portolan::port {
 
-Endpoint::Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept
+Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexcept
     : segment_(std::move(segment)),
       fork_generation_(os::fork_generation()),
       page_(&segment_->page()),
@@ -22,7 +22,6 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept
       writer_(outgoing(), segment_->geometry(), out_blocks_),
       reader_waker_(outgoing().reader_sleep),
       reader_(incoming(), segment_->geometry(), in_blocks_),
-      socket_(std::move(parcel.socket)),
       reader_sleeper_(incoming().reader_sleep),
       writer_sleeper_(outgoing().writer_sleep),
       writer_waker_(incoming().writer_sleep),
@@ -35,7 +34,7 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
   const NoForks no_forks;
   SegmentFault fault;
   std::shared_ptr<Segment> segment = Segment::map(parcel.segment, parcel.channel, parcel.trust, fault);
-  // Before the swap: a refusal leaves the endpoint to whoever tries again.
+  // All that can be refused comes before the swap, and leaves the endpoint to whoever tries again.
   if (segment && (fault.refused = segment->map_used_blocks(parcel.side))) {
     parcel.segment = segment->take_file();
     segment.reset();
@@ -43,6 +42,14 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
   if (!segment) {
     result = {fault.refused ? Adopted::refused : Adopted::wrong, std::move(fault.text), fault.refused};
     return nullptr;
+  }
+  std::unique_ptr<Endpoint> endpoint;
+  try {
+    endpoint.reset(new Endpoint(segment, parcel));
+    endpoint->reader_.prepare();
+  } catch (...) {
+    parcel.segment = segment->take_file();
+    throw;
   }
   ring::ControlPage& page = segment->page();
   const auto side = static_cast<std::size_t>(parcel.side);
@@ -55,8 +62,10 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
     result = {Adopted::lost, {}, {}};
     return nullptr;
   }
-  std::unique_ptr<Endpoint> endpoint(new Endpoint(std::move(segment), std::move(parcel)));
-  endpoint->segment_->set_owner(endpoint.get());
+  endpoint->socket_ = std::move(parcel.socket);
+  // [E12] relaxed; pairs with [E1]: nobody else has it yet.
+  endpoint->status_.store(Status::open, std::memory_order_relaxed);
+  segment->set_owner(endpoint.get());
   if (!endpoint->load_halves(how)) {
     endpoint->close(CloseReason::protocol_error);
     result = {Adopted::wrong, "its rings contradict themselves", {}};

@@ -171,7 +171,8 @@ class Endpoint final : public ForkGuarded {
   Parcel finish_move() noexcept;
 
  private:
-  Endpoint(std::shared_ptr<Segment> segment, Parcel&& parcel) noexcept;
+  // Detached until it is adopted.
+  Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexcept;
 
   bool owned() const noexcept {
     // [G1] relaxed; pairs with [G2]: a former owner that learns late has written into lines that are not its
@@ -206,7 +207,7 @@ class Endpoint final : public ForkGuarded {
   [[nodiscard]] bool end_move() noexcept;
 
   std::shared_ptr<Segment> segment_;
-  std::atomic<Status> status_{Status::open};
+  std::atomic<Status> status_{Status::detached};
   std::uint32_t fork_generation_;
   ring::ControlPage* page_;
   std::uint64_t generation_;

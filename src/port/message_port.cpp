@@ -237,29 +237,41 @@ port::Parcel parcel_of(PortHandle&& handle) {
   return parcel;
 }
 
-MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& handle, const char* call) {
-  std::string wrong = port::read_header(parcel);
-  if (wrong.empty()) wrong = port::inspect_parcel(parcel, -1);
-  const ring::ChannelId channel = parcel.channel;
-  port::Endpoint::Adoption adoption;
-  std::unique_ptr<port::Endpoint> endpoint;
-  if (wrong.empty()) {
-    endpoint = port::Endpoint::adopt(parcel, how, adoption);
-    wrong = adoption.wrong;
-  }
-  if (endpoint) return port::PortAccess::make(std::make_shared<port::PortState>(std::move(endpoint)));
-  if (!wrong.empty())
-    throw DataCloneError(std::string(call) + ": the handle is no port: " + wrong +
+[[noreturn]] void refuse_handle(const port::Endpoint::Adoption& adoption, const std::string& call,
+                                const ring::ChannelId& channel) {
+  if (!adoption.wrong.empty())
+    throw DataCloneError(call + ": the handle is no port: " + adoption.wrong +
                          "; pass both descriptors, the generation and the side of one that release() gave");
+  const std::string object = call + "(channel " + port::to_text(channel) + "): ";
   if (adoption.outcome == port::Endpoint::Adopted::lost)
-    throw DataCloneError(std::string(call) + "(channel " + port::to_text(channel) +
-                         "): somebody else has adopted this port, or it is in transit; use the one that was "
+    throw DataCloneError(object +
+                         "somebody else has adopted this port, or it is in transit; use the one that was "
                          "adopted first");
-  handle = {std::move(parcel.segment), std::move(parcel.socket), handle.generation(), handle.second_side()};
-  throw PortError(adoption.refused, std::string(call) + "(channel " + port::to_text(channel) +
-                                        "): the channel's memory cannot be mapped (" +
+  throw PortError(adoption.refused, object + "the channel's memory cannot be mapped (" +
                                         adoption.refused.message() +
                                         "); the handle is unchanged; free address space");
+}
+
+MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& handle, const char* call) {
+  port::Endpoint::Adoption adoption;
+  try {
+    auto state = std::make_shared<port::PortState>(port::Parcel{});
+    adoption.wrong = port::read_header(parcel);
+    if (adoption.wrong.empty()) adoption.wrong = port::inspect_parcel(parcel, -1);
+    if (adoption.wrong.empty()) {
+      if (auto endpoint = port::Endpoint::adopt(parcel, how, adoption)) {
+        state->take_endpoint(std::move(endpoint));
+        return port::PortAccess::make(std::move(state));
+      }
+    }
+    refuse_handle(adoption, call, parcel.channel);
+  } catch (...) {
+    const bool kept = adoption.wrong.empty() && adoption.outcome != port::Endpoint::Adopted::lost;
+    if (kept)
+      handle = {std::move(parcel.segment), std::move(parcel.socket), handle.generation(),
+                handle.second_side()};
+    throw;
+  }
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ void PortState::rebind() noexcept {
     attachment_ = LoopAttachment(foreign_loop_ ? *foreign_loop_ : EventLoop::current(), *this);
   } catch (const PortError&) {
     // No descriptors for the loop's own epoll, which it had a moment ago: the next bind tries again.
+  } catch (const std::bad_alloc&) {
+    // Likewise; its place in the loop took no memory a moment ago.
   }
 }
 

@@ -11,14 +11,13 @@
 
 namespace portolan::port {
 
-PortState::PortState(std::unique_ptr<Endpoint> endpoint) noexcept
-    : channel_(endpoint->segment().id()),
-      side_(endpoint->side()),
-      trust_(endpoint->segment().trust()),
-      endpoint_(std::move(endpoint)) {
+void PortState::take_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept {
+  channel_ = endpoint->segment().id();
+  side_ = endpoint->side();
+  trust_ = endpoint->segment().trust();
+  endpoint_ = std::move(endpoint);
   // [Q5] release; pairs with [Q1]: as [Q2].
   used_.store(endpoint_.get(), std::memory_order_release);
-  enrol();
 }
 
 PortState::~PortState() {

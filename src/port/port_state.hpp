@@ -44,10 +44,11 @@ class PortState final : public LoopSource,
       : channel_(parcel.channel), side_(parcel.side), trust_(parcel.trust), parcel_(std::move(parcel)) {
     enrol();
   }
-  explicit PortState(std::unique_ptr<Endpoint> endpoint) noexcept;
   ~PortState();
 
   // ---- the endpoint
+  // Makes the port of an empty parcel that of an adopted endpoint.
+  void take_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept;
   // Adopts it at the first use. Null: the port was closed, moved away, or somebody else has adopted it.
   // Throws PortError if the kernel will not map it now; a later use tries again.
   Endpoint* use() {

@@ -42,6 +42,7 @@ Endpoint::Take Endpoint::look(ring::Reader::Frame& frame) noexcept {
       case ring::Reader::Look::refused:
         if (status() != Status::open) return Take::closed;  // meanwhile: the gate keeps the blocks
         refused_ = in_blocks_.error();
+        if (!refused_) refused_ = std::make_error_code(std::errc::not_enough_memory);
         return Take::refused;
       case ring::Reader::Look::nothing:
         break;

@@ -52,9 +52,8 @@ void DirectionBlocks::punch(ring::Run run) noexcept {
       os::punch(file_, offset_bytes_ + run.block * geometry_.block_bytes, run.count * geometry_.block_bytes));
 }
 
-Segment::Segment(FileDescriptor file, os::Mapping control) noexcept
-    : file_(std::move(file)),
-      control_(std::move(control)),
+Segment::Segment(os::Mapping control) noexcept
+    : control_(std::move(control)),
       page_(std::launder(reinterpret_cast<ring::ControlPage*>(control_.bytes().data()))),
       fork_generation_(os::fork_generation()) {}
 
@@ -76,13 +75,14 @@ std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelI
   if (fault.text.empty() && static_cast<Trust>(header.trust) != trust)
     fault.text = "its Trust is another one than was announced";
   if (!fault.text.empty()) return nullptr;
-  std::shared_ptr<Segment> segment(new Segment(std::move(file), std::move(control)));
+  std::shared_ptr<Segment> segment(new Segment(std::move(control)));
   const ring::Geometry geometry{header.block_bytes, header.block_count};
   segment->geometry_ = geometry;
   segment->id_ = header.id;
   segment->trust_ = static_cast<Trust>(header.trust);
   segment->limit_bytes_ = geometry.direction_bytes();
   segment->label_.assign(header.label, strnlen(header.label, sizeof header.label));
+  segment->file_ = std::move(file);  // nothing fails any more
   for (const ring::Side side : {ring::Side::a, ring::Side::b})
     segment->blocks(side).place(segment->file(), geometry.direction_offset(side), geometry);
   return segment;

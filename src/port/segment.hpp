@@ -96,7 +96,7 @@ class Segment {
   void forget() noexcept;
 
  private:
-  Segment(FileDescriptor file, os::Mapping control) noexcept;
+  explicit Segment(os::Mapping control) noexcept;
 
   FileDescriptor file_;
   os::Mapping control_;

@@ -13,6 +13,8 @@ SourceId SourceTable::add(LoopSource& source, int descriptor) {
     free_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
   }
   const std::uint32_t index = free_.back();
+  // A source that comes back to where it was finds room, and takes no memory.
+  if (awake_.size() == awake_.capacity()) forget_removed();
   awake_.push_back(id_of(index));
   free_.pop_back();
   Slot& slot = slots_[index];

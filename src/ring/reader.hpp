@@ -64,6 +64,10 @@ class Reader {
   Reader(DirectionLines& lines, Geometry geometry, BlockStore& store) noexcept
       : lines_(&lines), geometry_(geometry), store_(&store) {}
 
+  // So that adopting takes no memory. Throws std::bad_alloc.
+  void prepare() {
+    if (spare_.empty()) spare_.emplace_back();
+  }
   // Comes first, for a new channel too. False when the memory contradicts itself.
   bool adopt(Adoption how) noexcept;
 
