@@ -173,7 +173,7 @@ TEST_CASE("an exec that fails gives the ports back, as they were") {
   channel.port1.post_message("unread");
   {
     Bequest bequest(named("work", std::move(channel.port2)));
-    become(bequest, "/no/such/program", "nothing");
+    become(bequest, "./no-such-program", "nothing");
     channel.port2 = std::move(bequest.revoke().at("work"));
   }
   CHECK(every_port_is_closed_on_exec());
