@@ -38,7 +38,8 @@ class PORTOLAN_API QueueFullError : public std::runtime_error {
   ~QueueFullError() override;
 };
 
-/// A call that the object's state forbids: a second open reservation, a released or moved-away object where a
+/// A call that the object's state forbids: a second open reservation, the parent's port in a forked child, a
+/// released or moved-away object where a
 /// live one is needed, a loop run from another thread, an endpoint that somebody else has adopted. Nothing
 /// was changed.
 class PORTOLAN_API InvalidStateError : public std::runtime_error {

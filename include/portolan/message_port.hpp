@@ -78,7 +78,14 @@ struct ChannelInfo {
 /// to the loop's thread. Transferring a port needs both threads idle (sleepers are woken and find it
 /// detached). Moving the C++ object is no transfer: listeners and the started state come along. Transferring
 /// is: they stay behind, and this object is detached for good. Death: if the peer's process ends, everything
-/// it has posted is still received, then the port is closed.
+/// it has posted is still received, then the port is closed. A peer that writes what no correct one does ends
+/// the channel with CloseReason::protocol_error, told to on_close once; nobody else notices.
+///
+/// A forked child has copies of its parent's ports that are nobody's: every use but close(), is_open(),
+/// buffered_amount() and destruction throws InvalidStateError there, and none touches the parent's port.
+///
+/// Without memory (std::bad_alloc, or PortError with not_enough_memory) every call leaves everything as it
+/// was, and may be repeated.
 class PORTOLAN_API MessagePort final : public EventTarget {
  public:
   MessagePort() noexcept;

@@ -18,7 +18,8 @@ class Reservation;
 
 inline namespace v1 {
 
-/// Belongs to the posting thread of its port, and must end before the port is used for another post or moved.
+/// Belongs to the posting thread of its port. While it lives, posting on the port is an InvalidStateError and
+/// transferring it a DataCloneError; it may outlive the port, which then counts as closed.
 /// Destroyed without commit, the message was never there.
 class PORTOLAN_API Space {
  public:
@@ -30,7 +31,9 @@ class PORTOLAN_API Space {
   [[nodiscard]] std::span<std::byte> bytes() noexcept PORTOLAN_LIFETIMEBOUND { return bytes_; }
 
   /// Posts the first `written` bytes; once. Throws std::length_error if that is more than was reserved,
-  /// InvalidStateError if there was a commit before, and what post_message throws for the list.
+  /// InvalidStateError if there was a commit before, and what post_message throws for the list. After a throw
+  /// everything is as it was and it may be tried again, but bytes() may stand at another address, with the
+  /// same content in its first `written` bytes.
   void commit(std::size_t written, PostOptions options = {});
 
  private:
