@@ -81,7 +81,7 @@ PostResult MessagePort::try_post_message(Gather parts, PostOptions options) {
 void MessagePort::throw_full() const {
   const ChannelInfo about = info();
   throw QueueFullError(
-      "post_message(on \"" + about.label + "\"): the peer has not read enough of the channel's " +
+      "post_message(" + state_->name() + "): the peer has not read enough of the channel's " +
       std::to_string(about.limit_bytes) +
       " bytes, or of the socket's room for ports; wait with post_message_for() or on_drain(), or raise "
       "ChannelOptions::limit_bytes");

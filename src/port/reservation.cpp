@@ -78,6 +78,10 @@ void Reservation::leave_port() noexcept {
   endpoint_ = nullptr;
 }
 
+std::string Reservation::port_name() const {
+  return port_->name();
+}
+
 void Reservation::shorten(std::size_t bytes) noexcept {
   cursor_ = begin_ + bytes;
   body_bytes_ = 0;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include <portolan/encoding.hpp>
 #include <portolan/message_port.hpp>
@@ -41,6 +42,7 @@ class Reservation final : public Sink {
   void check_list(const TransferList& transfer) { shipment_.list(transfer); }
   // Leaves only the first `bytes` of what was appended.
   void shorten(std::size_t bytes) noexcept;
+  std::string port_name() const;
   // Where the message stands now: an attempt to send it may have moved it.
   std::byte* begin() const noexcept { return begin_; }
 

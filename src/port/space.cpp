@@ -20,7 +20,9 @@ Space& Space::operator=(Space&&) noexcept = default;
 Space::~Space() = default;
 
 void Space::commit(std::size_t written, PostOptions options) {
-  if (!reservation_) throw InvalidStateError("Space::commit: this space was committed or moved from already; reserve() another one");
+  if (!reservation_)
+    throw InvalidStateError(
+        "Space::commit: this space was committed or moved from already; reserve() another one");
   if (written > bytes_.size())
     throw std::length_error("Space::commit(" + std::to_string(written) + "): only " +
                             std::to_string(bytes_.size()) + " bytes were reserved");
@@ -36,7 +38,7 @@ void Space::commit(std::size_t written, PostOptions options) {
   if (result == PostResult::full) {
     bytes_ = {reservation_->begin(), bytes_.size()};
     throw QueueFullError(
-        "Space::commit(" + std::to_string(written) +
+        "Space::commit(" + std::to_string(written) + " bytes on " + reservation_->port_name() +
         "): there is no room for the ports and descriptors; let the peer read, then try again");
   }
   reservation_.reset();

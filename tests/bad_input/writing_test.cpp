@@ -90,6 +90,33 @@ TEST_CASE(
   writing.check_untouched();
 }
 
+TEST_CASE("a value that sends a listed port elsewhere while it is written is refused, and the others stay") {
+  Writing writing;
+  MessageChannel other, listed({.label = "listed"});
+  listed.port1.post_message("used");
+  Meddler value;
+  SUBCASE("by a transfer") {
+    value.meddle = [&] { other.port1.post_message("away", {.transfer = {listed.port1}}); };
+  }
+  SUBCASE("by closing it") {
+    value.meddle = [&] { listed.port1.close(); };
+  }
+  const std::string message = said_by<DataCloneError>([&] {
+    writing.channel.port1.post_message(value, {.transfer = {writing.data.port1, listed.port1}});
+  });
+  check_names(message, {"post_message(\"written to\")", "port \"listed\" (number 1", "detached or closed"});
+  writing.check_untouched();
+}
+
+TEST_CASE("a value may post on other ports while it is written") {
+  Writing writing;
+  MessageChannel other;
+  Meddler value{[&] { other.port1.post_message("meanwhile", {.transfer = {writing.data.port2}}); }};
+  writing.channel.port1.post_message(value, {.transfer = {writing.data.port1}});
+  CHECK(other.port2.receive()->text() == "meanwhile");
+  CHECK(writing.channel.port2.receive()->ports().size() == 1);
+}
+
 TEST_CASE("a value that closes the port it is posted on is dropped with its list, as on a closed port") {
   const PortCensus census;
   MessageChannel channel, data;
@@ -140,8 +167,9 @@ TEST_CASE("a commit that finds no room for its ports says so, and works once the
   Space space = channel.port1.reserve(4);
   for (int attempt = 0; attempt < 2; ++attempt) {
     std::fill(space.bytes().begin(), space.bytes().end(), std::byte{'x'});
-    check_names(said_by<QueueFullError>([&] { space.commit(4, {.transfer = {data.port1}}); }),
-                {"Space::commit(4)", "no room for the ports", "let the peer read"});
+    check_names(
+        said_by<QueueFullError>([&] { space.commit(4, {.transfer = {data.port1}}); }),
+        {"Space::commit(4 bytes on \"full of ports\")", "no room for the ports", "let the peer read"});
   }
   for (; posted > 0; --posted) CHECK(channel.port2.receive()->text() == "port");
   space.commit(3, {.transfer = {data.port1}});
