@@ -23,7 +23,7 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexc
       reader_waker_(outgoing().reader_sleep),
       reader_(incoming(), segment_->geometry(), in_blocks_),
       reader_sleeper_(incoming().reader_sleep),
-      writer_sleeper_(outgoing().writer_sleep),
+      room_sleeper_(outgoing().writer_sleep),
       writer_waker_(incoming().writer_sleep),
       arrivals_(incoming()),
       sleeper_fences_(os::membarrier_registered()) {
@@ -92,7 +92,7 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
 
 bool Endpoint::load_halves(ring::Adoption how) noexcept {
   reader_sleeper_.adopt();
-  writer_sleeper_.adopt();
+  room_sleeper_.adopt();
   if (!writer_.adopt(how) || !reader_.adopt(how)) return false;
   return true;
 }

@@ -29,6 +29,7 @@
 #include "port/fork_guard.hpp"
 #include "port/gate.hpp"
 #include "port/parcel.hpp"
+#include "port/room_sleeper.hpp"
 #include "port/segment.hpp"
 #include "port/spin_budget.hpp"
 #include "ring/reader.hpp"
@@ -113,16 +114,27 @@ class Endpoint final : public ForkGuarded {
   std::pair<std::uint64_t, std::uint64_t> unread() noexcept;
 
   // ---- out (the posting thread)
-  std::byte* room(std::uint64_t payload_bytes) noexcept { return writer_.reserve(payload_bytes); }
+  std::byte* room(std::uint64_t payload_bytes) noexcept {
+    std::byte* const room = writer_.reserve(payload_bytes);
+    if (room == nullptr) [[unlikely]]
+      wake_reader_if_asleep();
+    return room;
+  }
+  // A longer one for the message that is being written.
+  std::byte* extend(std::uint64_t payload_bytes, std::uint64_t written_bytes) noexcept {
+    std::byte* const room = writer_.extend(payload_bytes, written_bytes);
+    if (room == nullptr) wake_reader_if_asleep();
+    return room;
+  }
   void publish(ring::FrameHeader header) noexcept {
     writer_.commit(header);
-    if (reader_waker_.has_news()) [[unlikely]]
-      wake_reader();
+    wake_reader_if_asleep();
   }
   // Waits until a payload fits (or a body in a file of its own), the peer is gone, or the time is up.
   // With `packet`, room for one in the socket too.
   Wait wait_for_room(std::uint64_t payload_bytes, bool packet, std::int64_t deadline_ns) noexcept;
   bool has_room(std::uint64_t payload_bytes, bool packet) noexcept;
+  std::uint64_t blocks_to_wait_for(std::uint64_t payload_bytes, bool packet) const noexcept;
   void give_back_idle_blocks() noexcept;
   // The number of the next transfer, announced; take_back_number() if its packet could not be sent.
   std::uint64_t announce_transfer() noexcept;
@@ -194,6 +206,12 @@ class Endpoint final : public ForkGuarded {
 
   void become_inert() noexcept override;
 
+  // After a publication. One without a message is an extent that was given up empty: where no room is found,
+  // the reader has to pass it.
+  void wake_reader_if_asleep() noexcept {
+    if (reader_waker_.has_news()) [[unlikely]]
+      wake_reader();
+  }
   void wake_reader() noexcept;
   void wake_writer() noexcept;
   void wake_peer_on_futex() noexcept;
@@ -225,7 +243,7 @@ class Endpoint final : public ForkGuarded {
 
   FileDescriptor socket_;
   ring::Sleeper reader_sleeper_;
-  ring::Sleeper writer_sleeper_;
+  RoomSleeper room_sleeper_;
   std::mutex waking_writer_;  // guards the next one: kept messages are let go of on any thread
   ring::Waker writer_waker_;
   Arrivals arrivals_;

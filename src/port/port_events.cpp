@@ -67,6 +67,30 @@ void PortState::look_again() noexcept {
   attachment_.wake();
 }
 
+// The same from any thread. False: no memory to say so.
+bool PortState::tell(const std::shared_ptr<LoopCore>& loop) noexcept {
+  try {
+    loop->post([self = weak_from_this()] {
+      if (const auto state = self.lock()) state->look_again();
+    });
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
+}
+
+void PortState::want_drain() noexcept {
+  // [Q6] relaxed: the loop hears of it through its queue; one that falls asleep meanwhile is woken by that.
+  if (drain_wanted_.exchange(true, std::memory_order_relaxed)) return;
+  std::unique_lock lock(binding_);
+  const std::shared_ptr<LoopCore> loop = attachment_.core();
+  const bool own_loop = loop_thread_ == std::this_thread::get_id();
+  lock.unlock();
+  if (!loop) return;  // one that it will be bound to looks
+  if (own_loop) return look_again();
+  if (!tell(loop)) drain_wanted_.store(false, std::memory_order_relaxed);  // [Q6]; the next full post tries
+}
+
 int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {
   if (!foreign_loop_) {
     unbind();
@@ -100,7 +124,8 @@ bool PortState::ready() noexcept {
   if (endpoint->status() != Status::open) return true;
   if (!endpoint->dry()) return enabled_;
   if (endpoint->peer_closed()) return !close_told_;
-  return drain_wanted_ && endpoint->drained_half();
+  // [Q6] relaxed: as in want_drain.
+  return drain_wanted_.load(std::memory_order_relaxed) && endpoint->drained_half();
 }
 
 bool PortState::announce_sleep(bool deep) noexcept {
@@ -110,7 +135,7 @@ bool PortState::announce_sleep(bool deep) noexcept {
   endpoint->look_for_hang_up();
   if (ready()) return false;
   endpoint->give_back_idle_blocks();
-  return endpoint->announce_sleep(deep, drain_wanted_);
+  return endpoint->announce_sleep(deep, drain_wanted_.load(std::memory_order_relaxed));  // [Q6]
 }
 
 void PortState::announce_awake() noexcept {
@@ -174,8 +199,11 @@ bool PortState::serve_close(Endpoint& endpoint) {
 }
 
 bool PortState::serve_drain(Endpoint& endpoint) {
-  if (!drain_wanted_ || endpoint.status() != Status::open || !endpoint.drained_half()) return false;
-  drain_wanted_ = false;
+  // [Q6] relaxed: as in want_drain.
+  if (!drain_wanted_.load(std::memory_order_relaxed) || endpoint.status() != Status::open ||
+      !endpoint.drained_half())
+    return false;
+  drain_wanted_.store(false, std::memory_order_relaxed);  // [Q6] before the listener, who may post until full
   DrainEvent event;
   dispatch(event);
   return true;

@@ -108,13 +108,8 @@ void PortState::close(CloseReason reason) noexcept {
     unbind();
   }
   if (own_loop || !loop) return endpoint_->finish_close();
-  try {
-    loop->post([self = weak_from_this()] {
-      if (const auto state = self.lock()) state->look_again();
-    });
-  } catch (const std::bad_alloc&) {
-    // The hang-up of its own socket has the loop look, too.
-  }
+  // If it cannot be told, the hang-up of its own socket has it look, too.
+  static_cast<void>(tell(loop));
 }
 
 void PortState::abandon() noexcept {

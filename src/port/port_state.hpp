@@ -95,7 +95,8 @@ class PortState final : public LoopSource,
   }
   Writing writing() const noexcept { return writing_; }
   void set_writing(Writing writing) noexcept { writing_ = writing; }
-  void want_drain() noexcept { drain_wanted_ = true; }
+  // From the posting thread.
+  void want_drain() noexcept;
 
   // ---- receiving
   // Into an empty `received`.
@@ -199,6 +200,7 @@ class PortState final : public LoopSource,
   void dispatch(Event& event) noexcept;
   void retry_later();
   void look_again() noexcept;
+  bool tell(const std::shared_ptr<LoopCore>& loop) noexcept;
   void rebind() noexcept;
   void unbind() noexcept;
 
@@ -230,7 +232,7 @@ class PortState final : public LoopSource,
   bool ref_ = true;
   bool violated_ = false;  // by the peer; told to whoever listens here as the end of the channel
   bool close_told_ = false;
-  bool drain_wanted_ = false;
+  std::atomic<bool> drain_wanted_{false};
   bool retrying_ = false;
   std::uint64_t deliver_until_ =
       ~std::uint64_t{0};  // of a port that closed itself: messages there at that moment

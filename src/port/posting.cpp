@@ -82,28 +82,31 @@ bool Endpoint::has_room(std::uint64_t payload_bytes, bool packet) noexcept {
     if (!writer_.large_body_fits(payload_bytes)) return false;
     payload_bytes = wire::attachments_bytes(1) + sizeof(std::uint64_t);
   }
-  const bool room = writer_.reserve(payload_bytes) != nullptr;
+  const bool found = room(payload_bytes) != nullptr;
   writer_.abandon();
-  return room;
+  return found;
+}
+
+std::uint64_t Endpoint::blocks_to_wait_for(std::uint64_t payload_bytes, bool packet) const noexcept {
+  // What a message in a file of its own or a packet waits for is not counted in blocks.
+  if (payload_bytes > writer_.largest_payload_bytes() || (packet && !socket_has_room(1))) return 0;
+  // Woken when half is free: at once would cost three times the wakes and a fifth of the throughput
+  // (measured).
+  const ring::Geometry& geometry = segment_->geometry();
+  return std::max<std::uint64_t>(payload_bytes / geometry.block_bytes + 2, geometry.block_count / 2);
 }
 
 Endpoint::Wait Endpoint::wait_for_room(std::uint64_t payload_bytes, bool packet,
                                        std::int64_t deadline_ns) noexcept {
   ThreadSleeper& sleeper = ThreadSleeper::current();
   ring::ReaderLine& reader = outgoing().reader;
-  const std::uint64_t block_bytes = segment_->geometry().block_bytes;
-  const std::uint64_t needed = payload_bytes / block_bytes + 2;
-  // Woken when half is free: at once would cost three times the wakes and a fifth of the throughput
-  // (measured).
-  const std::uint64_t target = std::max<std::uint64_t>(needed, segment_->geometry().block_count / 2);
   for (;;) {
     const std::uint32_t nudges = sleeper.nudges();  // before the gate, as in wait_for_message
     const Gate::Stay stay(gate_, &sleeper);
     if (!stay) return Wait::look_again;
     // [S7] acquire; pairs with [R8]: the blocks are free once the count says so.
     const std::uint32_t released = reader.release_count.load(std::memory_order_acquire);
-    // The peer's reader fences after every hand-back, so a fence here makes the pair.
-    writer_sleeper_.announce(ring::SleepState::on_futex, false, target);
+    room_sleeper_.begin(ring::SleepState::on_futex, blocks_to_wait_for(payload_bytes, packet));
     // [S10] seq_cst fence; pairs with [S11]: announced before the last look for room.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const std::int64_t left_ns = deadline_ns == kForever ? kLightSleepNs : deadline_ns - os::monotonic_ns();
@@ -111,7 +114,7 @@ Endpoint::Wait Endpoint::wait_for_room(std::uint64_t payload_bytes, bool packet,
     if (!look_again && left_ns > 0)
       os::futex_wait_either(&reader.release_count, released, sleeper.nudge_word(), nudges,
                             std::min(left_ns, kLightSleepNs));
-    writer_sleeper_.announce(ring::SleepState::awake, false, 0);
+    room_sleeper_.end(ring::SleepState::on_futex);
     if (look_again) return Wait::look_again;
     if (os::hung_up(socket_.get())) notice_hang_up();
     if (deadline_ns != kForever && os::monotonic_ns() >= deadline_ns) return Wait::timed_out;

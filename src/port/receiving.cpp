@@ -58,8 +58,14 @@ Arrivals::Collected Endpoint::collect(const wire::Attachments& named,
                                       std::vector<FileDescriptor>& descriptors, std::error_code& refused) {
   const Gate::Stay stay(gate_, nullptr);
   if (!stay) return Arrivals::Collected::none;
-  return arrivals_.collect(socket_.get(), named.generation, named.number, named.descriptor_count, descriptors,
-                           refused);
+  const Arrivals::Collected collected = arrivals_.collect(socket_.get(), named.generation, named.number,
+                                                          named.descriptor_count, descriptors, refused);
+  // The socket has room for another packet, which a writer may be waiting for.
+  if (collected != Arrivals::Collected::refused) {
+    reader_.count_packet();
+    after_release();
+  }
+  return collected;
 }
 
 void Endpoint::wake_writer() noexcept {
@@ -67,11 +73,12 @@ void Endpoint::wake_writer() noexcept {
   // [S11] seq_cst fence; pairs with [S10], [L3]: the hand-back comes before the look at who waits for it.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const std::uint64_t word = writer_waker_.word();
-  if (ring::sleep_state(word) == ring::SleepState::awake || writer_waker_.has_answered(word)) return;
+  const bool doorbell = ring::sleeps(word, ring::SleepState::on_socket) && !writer_waker_.has_answered(word);
+  if (!ring::sleeps(word, ring::SleepState::on_futex) && !doorbell) return;
   if (reader_.free_blocks() < std::min<std::uint64_t>(writer_waker_.at(), segment_->geometry().block_count))
     return;
-  os::futex_wake(&incoming().reader.release_count, 1);
-  if (ring::sleep_state(word) != ring::SleepState::on_socket) return;
+  if (ring::sleeps(word, ring::SleepState::on_futex)) os::futex_wake(&incoming().reader.release_count, 1);
+  if (!doorbell) return;
   const Gate::Stay stay(gate_, nullptr);
   if (stay && !os::send_doorbell(socket_.get())) writer_waker_.answered(word);
 }
@@ -186,14 +193,14 @@ bool Endpoint::announce_sleep(bool deep, bool for_room) noexcept {
   const Gate::Stay stay(gate_, nullptr);
   if (!stay) return false;
   if (deep) arrivals_.drain_doorbells(socket_.get());
-  if (for_room)
-    writer_sleeper_.announce(ring::SleepState::on_socket, false, segment_->geometry().block_count / 2);
+  if (for_room) room_sleeper_.begin(ring::SleepState::on_socket, segment_->geometry().block_count / 2);
   reader_sleeper_.announce(deep ? ring::SleepState::on_socket : ring::SleepState::on_futex, sleeper_fences_,
                            reader_.place().word());
   return true;
 }
 
 void Endpoint::announce_awake() noexcept {
+  room_sleeper_.end(ring::SleepState::on_socket);
   reader_sleeper_.announce(ring::SleepState::awake, sleeper_fences_, reader_.place().word());
 }
 

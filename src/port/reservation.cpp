@@ -109,7 +109,7 @@ void Reservation::grow(std::size_t bytes) {
   const std::size_t written_bytes = written();
   const std::size_t wanted = std::max<std::size_t>(written_bytes + bytes, 2 * written_bytes);
   if (place_ == Place::ring && !too_large(wanted)) {
-    if (std::byte* const room = endpoint_->writer().extend(wanted, written_bytes)) {
+    if (std::byte* const room = endpoint_->extend(wanted, written_bytes)) {
       begin_ = room;
       cursor_ = room + written_bytes;
       end_ = room + wanted;
@@ -173,7 +173,7 @@ std::byte* Reservation::room_for(std::size_t frame_bytes) {
     room = endpoint_->room(frame_bytes);
     if (room != nullptr && body_bytes_ == 0 && written_bytes != 0) std::memcpy(room, begin_, written_bytes);
   } else if (frame_bytes > static_cast<std::size_t>(end_ - begin_)) {
-    room = endpoint_->writer().extend(frame_bytes, written_bytes);
+    room = endpoint_->extend(frame_bytes, written_bytes);
   }
   if (room != nullptr) return room;
   switch (endpoint_->writer().refusal()) {

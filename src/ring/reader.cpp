@@ -133,6 +133,10 @@ void Reader::count_large_body(std::uint64_t bytes) noexcept {
   large_bytes_ += bytes;
   // [R7] release; pairs with [W10]: the body's file is closed before its bytes count as room again.
   lines_->reader.large_bytes.store(large_bytes_, std::memory_order_release);
+  count_packet();
+}
+
+void Reader::count_packet() noexcept {
   const std::lock_guard lock(releases_mutex_);
   count_release();
   handed_back_ = true;

@@ -141,6 +141,8 @@ class Reader {
       hand_back();
   }
   void count_large_body(std::uint64_t bytes) noexcept;
+  // A packet was taken off the socket: room for another one.
+  void count_packet() noexcept;
   // Hands back the extents that nobody has kept messages of any more. From any thread that lets go of one.
   void hand_back_kept() noexcept;
 

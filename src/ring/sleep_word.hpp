@@ -14,13 +14,20 @@
 
 namespace portolan::ring {
 
-enum class SleepState : std::uint8_t { awake = 0, on_futex = 1, on_socket = 2 };
+// A reader sleeps on one of the two. An end that wants room has two threads, which may sleep on one each.
+enum class SleepState : std::uint8_t { awake = 0, on_futex = 1, on_socket = 2, on_both = 3 };
 
 inline constexpr std::uint64_t kSleeperFences = 4;
 inline constexpr std::uint64_t kEpochStep = 8;
 
 constexpr SleepState sleep_state(std::uint64_t word) noexcept {
   return static_cast<SleepState>(word & 3);
+}
+constexpr unsigned bits(SleepState state) noexcept {
+  return static_cast<unsigned>(state);
+}
+constexpr bool sleeps(std::uint64_t word, SleepState how) noexcept {
+  return (word & bits(how)) != 0;
 }
 
 // The sleeper's side of a sleep line.
