@@ -22,7 +22,7 @@ struct ChannelOptions {
 };
 
 /// Costs a memory file and a socketpair; neither port is mapped before its first use. Throws PortError
-/// (descriptors, memory).
+/// (descriptors, memory; with Trust::foreign also for a limit of more than 128 MiB).
 class PORTOLAN_API MessageChannel {
  public:
   MessageChannel() : MessageChannel(ChannelOptions{}) {}

@@ -109,13 +109,13 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
   }
   put(frame, event);
   event.port_ = nullptr;  // not until nothing can fail any more
+  event.redelivered_ = endpoint.reader().redelivered(frame.sequence);
   if (frame.header.attachments()) [[unlikely]] {
     if (const auto opened = open_enclosures(endpoint, frame, event); opened != Endpoint::Take::message)
       return opened;
   } else if (trust_ == Trust::foreign) {
     event.enclosures_ = make_enclosures({}, event.size_bytes_).release();
   }
-  event.redelivered_ = endpoint.reader().redelivered(frame.sequence);
   if (trust_ == Trust::foreign) [[unlikely]] {
     if (std::byte* const copy = event.enclosures_->private_copy.get()) {
       std::memcpy(copy, event.data_, event.size_bytes_);
@@ -169,6 +169,9 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
       cut = true;
       break;
     case Arrivals::Collected::none:
+      // They went with an owner that was killed before it could say whether somebody saw the message.
+      event.redelivered_ = true;
+      break;
     case Arrivals::Collected::all:
       break;
   }

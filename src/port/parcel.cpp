@@ -74,6 +74,12 @@ std::string to_text(const ring::ChannelId& channel) {
 
 std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
   const ring::Geometry geometry = ring::Geometry::for_limit(shape.limit_bytes);
+  if (shape.trust == Trust::foreign && geometry.segment_bytes() > kMostForeignSegmentBytes)
+    throw PortError(
+        std::make_error_code(std::errc::invalid_argument),
+        "MessageChannel(" + std::to_string(shape.limit_bytes) +
+            " bytes, Trust::foreign): no receiver would map so large a segment; use a limit_bytes of at "
+            "most 128 MiB");
   FileDescriptor file = os::create_segment_file(geometry.segment_bytes());
   Beginning beginning{make_header(shape, geometry), 1, {}, 1};
   std::error_code refused = os::write_all(file.get(), std::as_bytes(std::span(&beginning, 1)), 0);
@@ -89,6 +95,8 @@ std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
 }
 
 std::string inspect_parcel(const Parcel& parcel, int carrier) {
+  if (parcel.trust == Trust::foreign && parcel.segment_bytes > kMostForeignSegmentBytes)
+    return "its segment is larger than one with Trust::foreign may be";
   const os::FileInspection file = os::inspect_file(parcel.segment.get(), os::FileRole::segment,
                                                    {parcel.segment_bytes, parcel.segment_bytes});
   if (!file) return "its segment is none: " + std::string(os::describe(file.fault));

@@ -24,6 +24,8 @@ std::string check_header(const ring::Header& header, std::uint64_t file_bytes) {
       geometry.segment_bytes() != file_bytes || header.segment_bytes != file_bytes ||
       header.trust > static_cast<std::uint8_t>(Trust::foreign))
     return "its segment's header contradicts itself";
+  if (header.trust == static_cast<std::uint8_t>(Trust::foreign) && file_bytes > kMostForeignSegmentBytes)
+    return "its segment is larger than one with Trust::foreign may be";
   return {};
 }
 

@@ -45,6 +45,8 @@ class DirectionBlocks final : public ring::BlockStore {
 };
 
 inline constexpr std::uint64_t kMostSegmentBytes = std::uint64_t{1} << 41;  // 1024 blocks of 1 GiB, twice
+// What a peer of another trust may make this process map.
+inline constexpr std::uint64_t kMostForeignSegmentBytes = (std::uint64_t{256} << 20) + ring::kControlBytes;
 
 struct SegmentFault {
   std::error_code refused;  // set when it is this process's kernel that would not map it

@@ -2,6 +2,8 @@
 
 #include "crash/ward.hpp"
 
+#include <fstream>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
@@ -19,6 +21,13 @@ std::vector<PortHandle> release_all(Ports& ports) {
   std::vector<PortHandle> handles;
   for (MessagePort& port : ports) handles.push_back(std::move(port).release());
   return handles;
+}
+
+void set_address_space_limit(std::uint64_t bytes) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_AS, &limit);
+  limit.rlim_cur = bytes;
+  PORTOLAN_CHILD_REQUIRE(::setrlimit(RLIMIT_AS, &limit) == 0);
 }
 
 }  // namespace
@@ -51,6 +60,16 @@ Ward::Ward(Ports ports, const std::function<int(Ports&)>& body)
 MessagePort Ward::recover(std::size_t index) {
   process_.kill_and_reap();
   return MessagePort::recover(std::move(custody_[index]), pidfd_);
+}
+
+void limit_address_space(std::uint64_t more_bytes) {
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  set_address_space_limit(pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) + more_bytes);
+}
+
+void lift_address_space_limit() {
+  set_address_space_limit(RLIM_INFINITY);
 }
 
 std::vector<CloseReason> close_reasons(MessagePort& port) {

@@ -35,6 +35,10 @@ class Ward {
   FileDescriptor pidfd_;
 };
 
+// Of a child: how much more it may map, and an end of that.
+void limit_address_space(std::uint64_t more_bytes);
+void lift_address_space_limit();
+
 // How a port ends: the reasons that its close events tell. Everything in it was read.
 [[nodiscard]] std::vector<CloseReason> close_reasons(MessagePort& port);
 
