@@ -54,7 +54,7 @@ void own_descriptors(msghdr& message, std::vector<FileDescriptor>& descriptors) 
 }
 
 // The descriptors have room for all that the control space can bring.
-ReceivedPacket receive(int socket, std::span<std::byte> space, std::span<std::byte> control,
+ReceivedPacket receive(int socket, std::span<std::byte> space, std::span<std::byte> control, int flags,
                        std::vector<FileDescriptor>& descriptors) noexcept {
   iovec part{space.data(), space.size()};
   msghdr message{};
@@ -66,7 +66,7 @@ ReceivedPacket receive(int socket, std::span<std::byte> space, std::span<std::by
   }
   ssize_t result = -1;
   do {
-    result = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    result = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
   } while (result < 0 && errno == EINTR);
   const ReceivedPacket received = classify(result, message.msg_flags);
   if (result >= 0) own_descriptors(message, descriptors);
@@ -116,8 +116,14 @@ ReceivedPacket receive_packet(int socket, std::span<std::byte> space, std::size_
   descriptors.reserve(descriptors.size() + max_descriptors);  // so that owning them cannot throw
   ControlSpace control;
   return receive(socket, space,
-                 {control.bytes.data(), max_descriptors > 0 ? CMSG_LEN(max_descriptors * sizeof(int)) : 0},
+                 {control.bytes.data(), max_descriptors > 0 ? CMSG_LEN(max_descriptors * sizeof(int)) : 0}, 0,
                  descriptors);
+}
+
+// Without control space the kernel installs nothing.
+ReceivedPacket peek_packet(int socket, std::span<std::byte> space) noexcept {
+  std::vector<FileDescriptor> none;
+  return receive(socket, space, {}, MSG_PEEK, none);
 }
 
 ReceivedPacket receive_from_carrier(int socket, std::span<std::byte> space,
@@ -125,7 +131,7 @@ ReceivedPacket receive_from_carrier(int socket, std::span<std::byte> space,
   // Whatever the user's options put in front, two descriptors fit behind it.
   ControlSpace control;
   descriptors.reserve(descriptors.size() + control.bytes.size() / sizeof(int));
-  return receive(socket, space, control.bytes, descriptors);
+  return receive(socket, space, control.bytes, 0, descriptors);
 }
 
 void wait_until_readable(int socket) noexcept {

@@ -53,6 +53,9 @@ struct ReceivedPacket {
                                             std::size_t max_descriptors,
                                             std::vector<FileDescriptor>& descriptors);
 
+/// Looks at the next packet, which stays, without its descriptors.
+[[nodiscard]] ReceivedPacket peek_packet(int socket, std::span<std::byte> space) noexcept;
+
 /// Takes one packet, or up to `space` of a stream, from a socket of the user's own, with the descriptors that
 /// come. The user may have switched on credentials or security labels, which are dropped; they leave room for
 /// two descriptors at least.

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <tuple>
 #include <utility>
 
+#include "os/descriptor_room.hpp"
 #include "os/socket.hpp"
 
 namespace portolan::port {
@@ -16,73 +18,73 @@ namespace {
 // A default queue takes 278. Only a peer that sends while it is read has more: it is cut off.
 constexpr unsigned kMostPackets = 4096;
 
-}  // namespace
-
-bool Arrivals::is_staged(std::uint64_t generation, std::uint64_t number) const noexcept {
-  return staged_ && staged_->packet.generation == generation && staged_->packet.number == number;
+// What a look at the socket has brought, as a packet of the protocol.
+std::optional<wire::Packet> decode(std::span<const std::byte> bytes, const os::ReceivedPacket& received) {
+  return received.data_truncated ? std::nullopt : wire::decode_packet(bytes.first(received.size_bytes));
 }
+
+// One byte more than a packet, so that a longer one is seen to be longer.
+using Bytes = std::array<std::byte, wire::kPacketBytes + 1>;
+
+}  // namespace
 
 Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std::uint64_t number,
                                       std::uint32_t descriptor_count,
                                       std::vector<FileDescriptor>& descriptors, std::error_code& refused) {
-  const bool bundled = descriptor_count > wire::kMaxPacketDescriptors;
+  const auto named = std::tuple(generation, number);
+  const auto name_of = [](const wire::Packet& packet) {
+    return std::tuple(packet.generation, packet.number);
+  };
   // Memory first, so that nothing throws between the packets of a bundle.
-  if (bundled) descriptors.reserve(std::size_t{descriptor_count} + wire::kMaxPacketDescriptors);
-  if (bundled || !is_staged(generation, number)) {
+  if (descriptor_count > wire::kMaxPacketDescriptors)
+    descriptors.reserve(std::size_t{descriptor_count} + wire::kMaxPacketDescriptors);
+  if (auto kept = std::exchange(put_back_, std::nullopt); kept && name_of(kept->packet) == named)
+    return open(std::move(*kept), descriptor_count, descriptors);
+  unsigned packets_left = kMostPackets;
+  for (bool asked = false;; asked = true) {
     // One more than the message needs: a bundle's own socket.
-    if ((refused = room_.reserve(descriptor_count + 1))) return Collected::refused;
-  }
-  // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
-  // gone.
-  lines_->reader.taken_transfer.store(number, std::memory_order_release);
-  const Collected found = find(socket, generation, number, refused);
-  room_.release(room_.size());
-  return found == Collected::all ? match(descriptor_count, descriptors) : found;
-}
-
-// Stages the packet of that name.
-Arrivals::Collected Arrivals::find(int socket, std::uint64_t generation, std::uint64_t number,
-                                   std::error_code& refused) {
-  for (unsigned packets_left = kMostPackets;;) {
-    if (!staged_) {
-      room_.release(room_.size());
-      switch (receive(socket, packets_left, refused)) {
-        case Next::packet:
-          break;
-        case Next::nothing:
-          return Collected::none;
-        case Next::violation:
-          return Collected::violation;
-        case Next::refused:
-          return Collected::refused;
-      }
+    os::DescriptorRoom room;
+    if ((refused = room.reserve(descriptor_count + 1))) return Collected::refused;
+    if (!asked) {
+      // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
+      // gone.
+      lines_->reader.taken_transfer.store(number, std::memory_order_release);
     }
-    if (is_staged(generation, number)) return Collected::all;
-    if (std::tuple(staged_->packet.generation, staged_->packet.number) > std::tuple(generation, number))
-      return Collected::none;
-    staged_.reset();  // an orphan of an owner that was killed before it committed the frame
+    wire::Packet next;
+    Received received;
+    Next found = look(socket, next, packets_left, refused);
+    // A higher one stays for its own frame, wherever this endpoint is by then.
+    if (found == Next::packet && name_of(next) > named) return Collected::none;
+    room.release(room.size());
+    if (found == Next::packet) found = receive(socket, received, refused);
+    if (found == Next::nothing) return Collected::none;
+    if (found == Next::violation) return Collected::violation;
+    if (found == Next::refused) return Collected::refused;
+    if (received.packet != next) return Collected::violation;
+    if (name_of(next) == named) return open(std::move(received), descriptor_count, descriptors);
+    // Else an orphan of an owner that was killed before it committed the frame: it is closed.
   }
 }
 
-Arrivals::Collected Arrivals::match(std::uint32_t descriptor_count,
-                                    std::vector<FileDescriptor>& descriptors) {
-  Staged staged = *std::exchange(staged_, std::nullopt);
-  if (staged.cut) return Collected::cut;
-  if (staged.descriptors.size() != staged.packet.descriptor_count) return Collected::violation;
-  if (staged.packet.kind == wire::PacketKind::bundle)
-    return unpack_bundle(staged.descriptors.front().get(), descriptor_count, descriptors);
-  descriptors = std::move(staged.descriptors);
+Arrivals::Collected Arrivals::open(Received received, std::uint32_t descriptor_count,
+                                   std::vector<FileDescriptor>& descriptors) {
+  if (received.cut) return Collected::cut;
+  if (received.descriptors.size() != received.packet.descriptor_count) return Collected::violation;
+  if (received.packet.kind == wire::PacketKind::bundle)
+    return open_bundle(received.descriptors.front().get(), descriptor_count, descriptors);
+  descriptors = std::move(received.descriptors);
   return descriptors.size() == descriptor_count ? Collected::all : Collected::violation;
 }
 
 void Arrivals::put_back(std::uint64_t generation, std::uint64_t number,
                         std::vector<FileDescriptor> descriptors) noexcept {
   const auto count = static_cast<std::uint32_t>(descriptors.size());
-  staged_ = Staged{{wire::PacketKind::transfer, count, generation, number}, std::move(descriptors), false};
+  put_back_ =
+      Received{{wire::PacketKind::transfer, count, generation, number}, std::move(descriptors), false};
 }
 
-Arrivals::Collected Arrivals::unpack_bundle(int bundle, std::uint32_t descriptor_count,
-                                            std::vector<FileDescriptor>& descriptors) {
+Arrivals::Collected Arrivals::open_bundle(int bundle, std::uint32_t descriptor_count,
+                                          std::vector<FileDescriptor>& descriptors) {
   if (descriptor_count <= wire::kMaxPacketDescriptors ||
       os::inspect_socket(bundle, -1) != os::SocketFault::none)
     return Collected::violation;
@@ -104,16 +106,14 @@ Arrivals::Collected Arrivals::unpack_bundle(int bundle, std::uint32_t descriptor
   return descriptors.size() == descriptor_count ? Collected::all : Collected::violation;
 }
 
-// The next packet that is no doorbell, staged.
-Arrivals::Next Arrivals::receive(int socket, unsigned& packets_left, std::error_code& refused) {
+// The next packet that is no doorbell; it stays in the socket. Doorbells in front of it go.
+Arrivals::Next Arrivals::look(int socket, wire::Packet& packet, unsigned& packets_left,
+                              std::error_code& refused) {
   for (int ends = 0; ends < 2;) {
     if (packets_left-- == 0) return Next::violation;
-    // One byte more than a packet, so that a longer one is seen to be longer.
-    std::array<std::byte, wire::kPacketBytes + 1> bytes;
-    Staged staged;
-    const os::ReceivedPacket received =
-        os::receive_packet(socket, bytes, wire::kMaxPacketDescriptors + 1, staged.descriptors);
-    switch (received.kind) {
+    Bytes bytes;
+    const os::ReceivedPacket seen = os::peek_packet(socket, bytes);
+    switch (seen.kind) {
       case os::ReceivedPacket::Kind::would_block:
         return Next::nothing;
       case os::ReceivedPacket::Kind::end:
@@ -122,21 +122,37 @@ Arrivals::Next Arrivals::receive(int socket, unsigned& packets_left, std::error_
       case os::ReceivedPacket::Kind::reset:
         continue;  // the peer's own packets are still behind
       case os::ReceivedPacket::Kind::refused:
-        refused = received.error;
+        refused = seen.error;
         return Next::refused;
       case os::ReceivedPacket::Kind::packet:
         break;
     }
-    const std::span<const std::byte> packet = std::span(bytes).first(received.size_bytes);
-    if (wire::is_doorbell(packet) && staged.descriptors.empty()) continue;
-    const std::optional<wire::Packet> decoded = wire::decode_packet(packet);
-    if (!decoded || received.data_truncated) return Next::violation;
-    staged.packet = *decoded;
-    staged.cut = received.descriptors_truncated;
-    staged_ = std::move(staged);
+    if (wire::is_doorbell(std::span(bytes).first(seen.size_bytes))) {
+      std::vector<FileDescriptor> none;
+      static_cast<void>(os::receive_packet(socket, bytes, 0, none));
+      continue;
+    }
+    const std::optional<wire::Packet> decoded = decode(bytes, seen);
+    if (!decoded) return Next::violation;
+    packet = *decoded;
     return Next::packet;
   }
   return Next::nothing;
+}
+
+Arrivals::Next Arrivals::receive(int socket, Received& received, std::error_code& refused) {
+  Bytes bytes;
+  const os::ReceivedPacket taken =
+      os::receive_packet(socket, bytes, wire::kMaxPacketDescriptors + 1, received.descriptors);
+  if (taken.kind == os::ReceivedPacket::Kind::refused) {
+    refused = taken.error;
+    return Next::refused;
+  }
+  const std::optional<wire::Packet> decoded = decode(bytes, taken);
+  if (!decoded) return Next::violation;
+  received.packet = *decoded;
+  received.cut = taken.descriptors_truncated;
+  return Next::packet;
 }
 
 void Arrivals::drain_doorbells(int socket) noexcept {

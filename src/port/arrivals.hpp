@@ -11,7 +11,6 @@
 
 #include <portolan/file_descriptor.hpp>
 
-#include "os/descriptor_room.hpp"
 #include "ring/layout.hpp"
 #include "wire/packet.hpp"
 
@@ -45,28 +44,27 @@ class Arrivals {
   // What collect() gave cannot be used now: the next collect() of the same transfer gives it again.
   void put_back(std::uint64_t generation, std::uint64_t number,
                 std::vector<FileDescriptor> descriptors) noexcept;
-
-  // The packet taken ahead of its frame, if any, is closed.
-  void discard_staged() noexcept { staged_.reset(); }
+  // Then the endpoint cannot move: what it was given is no longer in the socket.
+  bool has_put_back() const noexcept { return put_back_.has_value(); }
+  void discard_put_back() noexcept { put_back_.reset(); }
 
  private:
-  struct Staged {
+  struct Received {
     wire::Packet packet;
     std::vector<FileDescriptor> descriptors;
     bool cut = false;
   };
   enum class Next { packet, nothing, violation, refused };
 
-  bool is_staged(std::uint64_t generation, std::uint64_t number) const noexcept;
-  Collected find(int socket, std::uint64_t generation, std::uint64_t number, std::error_code& refused);
-  Next receive(int socket, unsigned& packets_left, std::error_code& refused);
-  Collected match(std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors);
-  static Collected unpack_bundle(int bundle, std::uint32_t descriptor_count,
-                                 std::vector<FileDescriptor>& descriptors);
+  Next look(int socket, wire::Packet& packet, unsigned& packets_left, std::error_code& refused);
+  Next receive(int socket, Received& received, std::error_code& refused);
+  static Collected open(Received received, std::uint32_t descriptor_count,
+                        std::vector<FileDescriptor>& descriptors);
+  static Collected open_bundle(int bundle, std::uint32_t descriptor_count,
+                               std::vector<FileDescriptor>& descriptors);
 
   ring::DirectionLines* lines_;
-  std::optional<Staged> staged_;  // the packet at the head of the queue, taken before its frame was due
-  os::DescriptorRoom room_;
+  std::optional<Received> put_back_;
 };
 
 }  // namespace portolan::port

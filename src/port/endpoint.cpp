@@ -141,7 +141,7 @@ void Endpoint::finish_close() noexcept {
   if (std::exchange(finished_, true)) return;
   gate_.shut();
   const NoForks no_forks;
-  arrivals_.discard_staged();
+  arrivals_.discard_put_back();
   // Nobody can send to us any more, and ports that others hold duplicates of would stay open in the queue.
   if (socket_ && owned()) os::discard_packets(socket_.get());
   socket_.reset();

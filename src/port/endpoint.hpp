@@ -32,6 +32,7 @@
 #include "port/room_sleeper.hpp"
 #include "port/segment.hpp"
 #include "port/spin_budget.hpp"
+#include "port/thread_sleeper.hpp"
 #include "ring/reader.hpp"
 #include "ring/sleep_word.hpp"
 #include "ring/writer.hpp"
@@ -220,7 +221,9 @@ class Endpoint final : public ForkGuarded {
   std::int64_t longest_sleep_ns(bool fenced) const noexcept;
   bool spin(std::int64_t deadline_ns) noexcept;
   Wait light_sleep(std::int64_t until_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
-  Wait deep_sleep(std::int64_t until_ns, ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
+  Wait deep_sleep(std::int64_t until_ns, ThreadSleeper::Watch& watch, const ThreadSleeper& sleeper,
+                  std::uint32_t nudges) noexcept;
+  void drain_doorbells() noexcept;
   bool load_halves(ring::Adoption how) noexcept;
   [[nodiscard]] bool end_move() noexcept;
 

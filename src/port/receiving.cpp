@@ -140,11 +140,13 @@ Endpoint::Wait Endpoint::wait_for_message(std::int64_t deadline_ns, const std::s
   const std::stop_callback nudge_on_stop(stop, [&sleeper] { sleeper.nudge(); });
   const Gate::Stay stay(gate_, &sleeper);
   if (!stay) return Wait::look_again;
+  ThreadSleeper::Watch watch(sleeper);
   Wait woken = Wait::timed_out;
   for (bool light = true;; light = false) {
     if (stop.stop_requested()) return Wait::stopped;
     if (deadline_ns != kForever && os::monotonic_ns() >= deadline_ns) return Wait::timed_out;
-    woken = light ? light_sleep(deadline_ns, sleeper, nudges) : deep_sleep(deadline_ns, sleeper, nudges);
+    woken =
+        light ? light_sleep(deadline_ns, sleeper, nudges) : deep_sleep(deadline_ns, watch, sleeper, nudges);
     if (woken != Wait::timed_out) return woken;
   }
 }
@@ -164,16 +166,16 @@ Endpoint::Wait Endpoint::light_sleep(std::int64_t deadline_ns, const ThreadSleep
   return look_again ? Wait::look_again : Wait::timed_out;
 }
 
-Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper& sleeper,
-                                    std::uint32_t nudges) noexcept {
-  arrivals_.drain_doorbells(socket_.get());
+Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Watch& watch,
+                                    const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept {
+  drain_doorbells();
   const bool fenced = fence_for_both(reader_sleeper_, ring::SleepState::on_socket, reader_.place().word());
   // Asked before the last look: a writer that says so has published everything that it did not fence.
   const std::int64_t longest_ns = longest_sleep_ns(fenced);
   bool look_again = !reader_.dry() || peer_closed() || !usable();
   if (!look_again) {
     const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), longest_ns);
-    refused_ = sleeper.sleep_on_socket(socket_.get(), nudges, sleep_ns);
+    refused_ = watch.sleep(socket_.get(), nudges, sleep_ns);
     if (os::hung_up(socket_.get())) notice_hang_up();
     look_again = !reader_.dry() || peer_closed() || !usable() || sleeper.nudges() != nudges;
   }
@@ -189,11 +191,19 @@ std::uint64_t Endpoint::posted_by_peer() noexcept {
   return std::min(posted, reader_.taken_count() + ring_bytes / ring::kHeaderBytes);
 }
 
+// Only with everything read: a packet that a killed owner had asked for counts as taken, and may lie here
+// still; then its frame is unread.
+void Endpoint::drain_doorbells() noexcept {
+  if (reader_.dry()) arrivals_.drain_doorbells(socket_.get());
+}
+
 bool Endpoint::announce_sleep(bool deep, bool for_room) noexcept {
   const Gate::Stay stay(gate_, nullptr);
   if (!stay) return false;
-  if (deep) arrivals_.drain_doorbells(socket_.get());
   if (for_room) room_sleeper_.begin(ring::SleepState::on_socket, segment_->geometry().block_count / 2);
+  // A queue that is not enabled waits for the hang-up alone, and its doorbells would fill the socket.
+  if (!reader_.dry()) return true;
+  if (deep) drain_doorbells();
   reader_sleeper_.announce(deep ? ring::SleepState::on_socket : ring::SleepState::on_futex, sleeper_fences_,
                            reader_.place().word());
   return true;

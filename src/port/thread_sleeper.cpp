@@ -35,35 +35,43 @@ void ThreadSleeper::nudge() noexcept {
   if (Deep* const deep = listening_.load(std::memory_order_seq_cst)) deep->bell.signal();
 }
 
-std::error_code ThreadSleeper::sleep_on_socket(int socket, std::uint32_t seen_nudges,
-                                               std::int64_t timeout_ns) noexcept {
+std::error_code ThreadSleeper::make_deep() noexcept {
+  if (deep_) return {};
   try {
-    if (!deep_) {
-      deep_.emplace();
-      if (const std::error_code error = deep_->epoll.add(deep_->bell.descriptor(), os::kReadable, kBellTag)) {
-        deep_.reset();
-        return error;
-      }
-    }
+    deep_.emplace();
   } catch (const PortError& refused) {
     return refused.code();
   }
-  // Edge-triggered: packets of transfers that must wait in the socket would make a level-triggered sleep
-  // spin. The add itself reports what is there already, once.
-  if (const std::error_code error =
-          deep_->epoll.add(socket, os::kReadable | os::kPeerShutDown | os::kEdgeTriggered, kSocketTag))
-    return error;
+  const std::error_code error = deep_->epoll.add(deep_->bell.descriptor(), os::kReadable, kBellTag);
+  if (error) deep_.reset();
+  return error;
+}
+
+ThreadSleeper::Watch::~Watch() {
+  if (socket_ >= 0) sleeper_.deep_->epoll.remove(socket_);
+}
+
+std::error_code ThreadSleeper::Watch::sleep(int socket, std::uint32_t seen_nudges,
+                                            std::int64_t timeout_ns) noexcept {
+  if (const std::error_code error = sleeper_.make_deep()) return error;
+  Deep& deep = *sleeper_.deep_;
+  if (socket_ < 0) {
+    // Edge-triggered, for the same packets: a level would make the sleep spin.
+    if (const std::error_code error =
+            deep.epoll.add(socket, os::kReadable | os::kPeerShutDown | os::kEdgeTriggered, kSocketTag))
+      return error;
+    socket_ = socket;
+  }
   // [N4] seq_cst; pairs with [N2], [N3]: announced before the last look at the count.
-  listening_.store(&*deep_, std::memory_order_seq_cst);
+  sleeper_.listening_.store(&deep, std::memory_order_seq_cst);
   // [N5] seq_cst; pairs with [N2]: as [N4].
-  if (nudges_.load(std::memory_order_seq_cst) == seen_nudges) {
+  if (sleeper_.nudges_.load(std::memory_order_seq_cst) == seen_nudges) {
     os::ReadyTag ready[2];
-    static_cast<void>(deep_->epoll.wait(ready, timeout_ns));
+    static_cast<void>(deep.epoll.wait(ready, timeout_ns));
   }
   // [N6] seq_cst; pairs with [N3]: nobody signals a bell that nobody hears.
-  listening_.store(nullptr, std::memory_order_seq_cst);
-  deep_->epoll.remove(socket);
-  static_cast<void>(deep_->bell.drain());
+  sleeper_.listening_.store(nullptr, std::memory_order_seq_cst);
+  static_cast<void>(deep.bell.drain());
   return {};
 }
 

@@ -24,11 +24,28 @@ class ThreadSleeper {
   std::uint32_t nudges() const noexcept;
   const void* nudge_word() const noexcept { return &nudges_; }
 
-  // Sleeps until `socket` has an edge (hang-up included), a nudge later than `seen_nudges` comes, or the time
-  // is up. The error is that of a kernel without descriptors to sleep on.
-  std::error_code sleep_on_socket(int socket, std::uint32_t seen_nudges, std::int64_t timeout_ns) noexcept;
+  // The socket that one wait of this thread sleeps on: registered at its first sleep, and only once, since
+  // what is queued already is reported anew by every registration. Packets whose frames are not published yet
+  // stay queued.
+  class Watch {
+   public:
+    explicit Watch(ThreadSleeper& sleeper) noexcept : sleeper_(sleeper) {}
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    ~Watch();
+
+    // Sleeps until `socket` has an edge (hang-up included), a nudge later than `seen_nudges` comes, or the
+    // time is up. The error is that of a kernel without descriptors to sleep on.
+    std::error_code sleep(int socket, std::uint32_t seen_nudges, std::int64_t timeout_ns) noexcept;
+
+   private:
+    ThreadSleeper& sleeper_;
+    int socket_ = -1;
+  };
 
  private:
+  std::error_code make_deep() noexcept;
+
   struct Deep {
     os::Epoll epoll;
     os::EventCounter bell;

@@ -29,7 +29,7 @@ void stop_me() {
 using portolan::testing::system_calls;
 
 extern "C" ssize_t sendmsg(int socket, const msghdr* message, int flags) {
-  const bool watched = message->msg_controllen != 0;
+  const bool watched = message->msg_iov->iov_len > 1;
   // A copy: a call may replace itself.
   const auto before_send = system_calls().before_send;
   const int error = watched && before_send ? before_send() : 0;

@@ -9,8 +9,8 @@
 
 namespace portolan::testing {
 
-// Empty: nothing happens. Those of packets are called for packets that may carry descriptors, not for
-// doorbells.
+// Empty: nothing happens. Those of packets are called for packets, not for doorbells nor for looks that take
+// nothing.
 struct SystemCalls {
   std::function<int()> before_send;  // an errno to fail with, or 0
   std::function<void()> after_send;
