@@ -59,6 +59,31 @@ void returns_from_flooded(MessagePort& port) {
 
 }  // namespace
 
+TEST_CASE("a queue of more packets than any correct peer's ends the channel, whatever they are") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  const int wanted_bytes = 16 << 20;
+  if (::setsockopt(peer.socket(), SOL_SOCKET, SO_SNDBUFFORCE, &wanted_bytes, sizeof wanted_bytes) != 0)
+    ::setsockopt(peer.socket(), SOL_SOCKET, SO_SNDBUF, &wanted_bytes, sizeof wanted_bytes);
+  peer.announce(1'000'000);
+  std::function<bool()> send;
+  SUBCASE("orphans") {
+    send = [&] { return peer.send_transfer(1, {}, wire::PacketKind::empty); };
+  }
+  SUBCASE("doorbells") {
+    send = [&] { return peer.send(std::array{std::byte{1}}, {}); };
+  }
+  std::size_t sent = 0;
+  while (sent < 5000 && send()) ++sent;
+  if (sent < 5000) {
+    MESSAGE("this machine has no queue that long");
+    return;
+  }
+  peer.publish_table({{a_descriptor()}}, 1'000'000);
+  CHECK(channel.port1.receive().status() == ReceiveStatus::closed);
+}
+
 TEST_CASE(
     "a flood of orphans in front of a message's packet holds nobody up, and their descriptors are closed") {
   const PortCensus census;

@@ -62,6 +62,9 @@ class HostilePeer {
 
   // False when the queue is full or nobody is there.
   bool send(std::span<const std::byte> bytes, std::span<const int> descriptors) {
+    return send_over(socket(), bytes, descriptors);
+  }
+  static bool send_over(int socket, std::span<const std::byte> bytes, std::span<const int> descriptors) {
     alignas(cmsghdr) std::byte control[CMSG_SPACE(253 * sizeof(int))];
     iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
     msghdr message{};
@@ -76,7 +79,7 @@ class HostilePeer {
       header->cmsg_len = message.msg_controllen;
       std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
     }
-    return ::sendmsg(socket(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+    return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
   }
   bool send_transfer(std::uint64_t number, std::span<const int> descriptors,
                      wire::PacketKind kind = wire::PacketKind::transfer) {

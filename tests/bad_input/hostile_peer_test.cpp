@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <functional>
 #include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
 
@@ -70,6 +71,20 @@ std::vector<Misdeed> in_the_ring() {
   };
 }
 
+// 300 descriptors in a bundle, and a packet of nothing before them.
+void send_bundle_with_an_empty_packet(HostilePeer& peer) {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+  const FileDescriptor kept(ends[0]), sent(ends[1]);
+  peer.announce(1);
+  REQUIRE(peer.send_transfer(1, {{sent.get()}}, wire::PacketKind::bundle));
+  peer.publish_table(std::vector<wire::Attachment>(300, kDescriptor), 1);
+  const std::vector<int> descriptors(150, 0);
+  REQUIRE(peer.send_over(kept.get(), std::array{std::byte{1}}, {}));
+  for (int half = 0; half < 2; ++half)
+    REQUIRE(peer.send_over(kept.get(), wire::encode({wire::PacketKind::transfer, 150, 0, 1}), descriptors));
+}
+
 // With a frame that waits for one descriptor.
 std::vector<Misdeed> on_the_socket() {
   const auto with_frame = [](std::function<void(HostilePeer&, int)> send) {
@@ -101,6 +116,7 @@ std::vector<Misdeed> on_the_socket() {
        })},
       {"an empty packet for a frame with a descriptor",
        with_frame([](HostilePeer& peer, int) { peer.send_transfer(1, {}, wire::PacketKind::empty); })},
+      {"a bundle with a packet of nothing", send_bundle_with_an_empty_packet},
       {"a bundle where one packet would do", with_frame([](HostilePeer& peer, int some) {
          peer.send_transfer(1, {&some, 1}, wire::PacketKind::bundle);
        })},
