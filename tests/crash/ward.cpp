@@ -47,9 +47,10 @@ FileDescriptor pidfd_of_the_dead() {
   return pidfd;
 }
 
-Ward::Ward(Ports ports, const std::function<int(Ports&)>& body)
+Ward::Ward(Ports ports, const std::function<int(Ports&)>& body, const std::function<void()>& begin)
     : custody_(release_all(ports)),
       process_(ChildProcess::fork([&] {
+        begin();
         Ports adopted;
         // Its own duplicates go: it holds each port once, as any owner does.
         for (PortHandle& handle : custody_) adopted.push_back(MessagePort::adopt(std::move(handle)));

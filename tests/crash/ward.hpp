@@ -20,8 +20,9 @@ namespace portolan::testing {
 
 class Ward {
  public:
-  // Forks a child that adopts `ports`, of which this process keeps duplicates.
-  Ward(Ports ports, const std::function<int(Ports&)>& body);
+  // Forks a child that calls `begin` and adopts `ports`, of which this process keeps duplicates.
+  Ward(
+      Ports ports, const std::function<int(Ports&)>& body, const std::function<void()>& begin = [] {});
 
   [[nodiscard]] ChildProcess& process() { return process_; }
   [[nodiscard]] const FileDescriptor& pidfd() const { return pidfd_; }

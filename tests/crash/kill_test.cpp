@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A thousand kill -9 each of a sender, a receiver and a middleman, at moments that nobody chose.
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <string>
+#include <unistd.h>
+
+#include "crash/diary.hpp"
+#include "support/shared_page.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+
+namespace {
+
+constexpr std::uint64_t kTail = ~std::uint64_t{0} - 1;
+
+std::uint64_t rounds() {
+  const char* const wished = std::getenv("PORTOLAN_KILLS");
+  return wished != nullptr ? std::strtoull(wished, nullptr, 10) : 1000;
+}
+
+std::uint64_t random_seed() {
+  const char* const wished = std::getenv("PORTOLAN_SEED");
+  return wished != nullptr ? std::strtoull(wished, nullptr, 10) : std::random_device{}();
+}
+
+// A port comes with its own number in it, and ends when it was let go of.
+void check_carried(MessagePort& port, std::uint64_t number, Complaint& complaint) {
+  Received tag = next_of(port);
+  complaint.require(tag && number_of(*tag) == number, "a carried port has not its message", number);
+}
+
+// ---- a sender that is killed; its peer reads what it has committed, then what its successor says, or that
+// it died
+
+// One port and one large message among so many; as many small ones as take about as long.
+constexpr std::uint64_t kPeriod = 1024;
+
+int send_until_killed(MessagePort& port, Diary& diary) {
+  constexpr std::uint64_t kMost = 100 * kPeriod;  // so many packets unread fit the socket
+  for (std::uint64_t number = 0; number < kMost; ++number) {
+    if (number % kPeriod == 0) {
+      diary.phase = Phase::adopt;
+      MessageChannel carried;
+      post_numbered(carried.port1, number);
+      diary.phase = Phase::transfer;
+      port.post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {carried.port2}});
+    } else if (number % kPeriod == kPeriod / 2) {
+      diary.phase = Phase::grow;
+      post_large_numbered(port, number);
+    } else {
+      diary.phase = Phase::post;
+      post_numbered(port, number);
+    }
+    diary.done = number + 1;
+  }
+  for (;;) ::pause();
+}
+
+std::string read_all(MessagePort& port, const Diary& diary, bool tail) {
+  Complaint complaint;
+  std::uint64_t next = 0;
+  bool tail_seen = false;
+  for (;;) {
+    Received received = next_of(port);
+    if (!received) {
+      complaint.require(received.status() == ReceiveStatus::closed, "no end", next);
+      break;
+    }
+    const std::uint64_t number = number_of(*received);
+    complaint.require(!tail_seen && !received->redelivered(), "a message behind the tail, or marked", number);
+    tail_seen = number == kTail;
+    if (!tail_seen) complaint.require(number == next++, "a message lost, twice or out of order", number);
+    if (!tail_seen && number % kPeriod == 0) {
+      complaint.require(received->ports().size() == 1, "a port lost", number);
+      if (!complaint.text().empty()) break;
+      check_carried(received->ports()[0], number, complaint);
+    }
+  }
+  complaint.require(tail_seen == tail, "the successor's message", next);
+  complaint.require(next >= diary.done && next <= diary.done + 1, "a committed message lost", next);
+  return complaint.text();
+}
+
+// ---- a receiver that is killed; its successor goes on where it was
+
+int receive_until_killed(MessagePort& port, Diary& diary) {
+  for (;;) {
+    diary.phase = Phase::receive;
+    Received received = port.receive();
+    const std::uint64_t number = number_of(*received);
+    PORTOLAN_CHILD_REQUIRE(number == diary.seen.load());
+    diary.seen = number + 1;
+    for (MessagePort& carried : received->ports()) {
+      diary.phase = Phase::adopt;
+      PORTOLAN_CHILD_REQUIRE(number_of(*carried.receive()) == number);
+    }
+    received = Received();
+    diary.done = number + 1;
+  }
+}
+
+std::string go_on_reading(MessagePort& port, const Diary& diary, std::uint64_t posted) {
+  Complaint complaint;
+  std::uint64_t next = diary.done;
+  for (bool first = true;; first = false) {
+    Received received = port.try_receive();
+    if (!received) break;
+    const std::uint64_t number = number_of(*received);
+    // Let go of, and killed before it said so.
+    if (first && diary.seen > diary.done && number == next + 1) ++next;
+    complaint.require(number == next++, "a message lost, twice or out of order", number);
+    complaint.require(received->redelivered() || number >= diary.seen, "a message twice, unmarked", number);
+    complaint.require(first || !received->redelivered(), "a later message marked", number);
+    if (number % 8 != 0) continue;
+    complaint.require(received->ports().size() == 1, "a port lost", number);
+    if (!complaint.text().empty()) break;
+    if (!received->redelivered()) check_carried(received->ports()[0], number, complaint);
+  }
+  if (next + 1 == posted && diary.seen == posted) ++next;  // the last one was let go of likewise
+  complaint.require(next == posted, "the end lost", next);
+  return complaint.text();
+}
+
+// ---- a middleman that is killed; each port but the one in its hands arrives, and that one closes
+
+int pass_on_until_killed(Ports& ports, Diary& diary) {
+  for (;;) {
+    diary.phase = Phase::receive;
+    Received received = ports[0].receive();
+    const std::uint64_t number = number_of(*received);
+    if (number % 2 == 0) {
+      diary.phase = Phase::adopt;
+      post_numbered(received->ports()[0], number);
+    }
+    diary.phase = Phase::transfer;
+    ports[1].post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {received->ports()[0]}});
+    diary.done = number + 1;
+  }
+}
+
+void pass_on_rest(MessagePort& in, MessagePort& out) {
+  while (Received received = in.try_receive()) {
+    const std::uint64_t number = number_of(*received);
+    MessagePort& port = received->ports()[0];
+    if (port.is_open()) out.post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {port}});
+  }
+}
+
+std::string read_arrivals(MessagePort& port, std::vector<MessagePort>& peers, const Diary& diary) {
+  Complaint complaint;
+  std::vector<bool> arrived(peers.size(), false);
+  std::uint64_t least = 0;
+  while (Received received = next_of(port)) {
+    const std::uint64_t number = number_of(*received);
+    complaint.require(number >= least && number < peers.size(), "a port twice or out of order", number);
+    complaint.require(received->ports().size() == 1, "a port lost", number);
+    if (!complaint.text().empty()) return complaint.text();
+    least = number + 1;
+    arrived[number] = true;
+    check_carried(received->ports()[0], number, complaint);
+    received->ports()[0].post_message("arrived");
+  }
+  for (std::uint64_t number = 0; number < peers.size(); ++number) {
+    complaint.require(arrived[number] || number == diary.done, "a port lost that was in nobody's hands",
+                      number);
+    Received received = next_of(peers[number]);
+    const bool used = received && received->bytes().size() == sizeof number;
+    if (used) received = next_of(peers[number]);
+    complaint.require(arrived[number] == static_cast<bool>(received), "a port's last words", number);
+    if (!arrived[number])
+      complaint.require(close_reasons(peers[number]) == std::vector{CloseReason::peer_died}, "its end",
+                        number);
+  }
+  return complaint.text();
+}
+
+struct KillRun {
+  SharedPage<Diary> diary;
+  Killer killer;
+  explicit KillRun(std::uint64_t seed) : killer(seed) {}
+
+  void begin_round() {
+    diary->phase = Phase::not_begun;
+    diary->seen = 0;
+    diary->done = 0;
+  }
+
+  void kill_sender(bool recover) {
+    begin_round();
+    MessageChannel data;
+    Ward ward(
+        ports_of(std::move(data.port1)), [&](Ports& ports) { return send_until_killed(ports[0], *diary); },
+        [&] { diary->phase = Phase::adopt; });
+    killer.kill(ward, *diary, 800);
+    if (recover) {
+      MessagePort successor = ward.recover(0);
+      post_numbered(successor, kTail);
+    } else {
+      ward.custody(0) = {};
+    }
+    CHECK(read_all(data.port2, *diary, recover) == "");
+    CHECK(close_reasons(data.port2) == std::vector{recover ? CloseReason::closed : CloseReason::peer_died});
+  }
+
+  void kill_receiver(bool successor_closes) {
+    begin_round();
+    constexpr std::uint64_t kPosted = 48;
+    MessageChannel data;
+    for (std::uint64_t number = 0; number < kPosted; ++number) {
+      MessageChannel carried;
+      if (number % 8 == 0) {
+        post_numbered(carried.port1, number);
+        data.port1.post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {carried.port2}});
+      } else if (number % 8 == 4) {
+        post_large_numbered(data.port1, number);
+      } else {
+        post_numbered(data.port1, number);
+      }
+    }
+    Ward ward(
+        ports_of(std::move(data.port2)), [&](Ports& ports) { return receive_until_killed(ports[0], *diary); },
+        [&] { diary->phase = Phase::adopt; });
+    killer.kill(ward, *diary, 500);
+    MessagePort successor = ward.recover(0);
+    CHECK(go_on_reading(successor, *diary, kPosted) == "");
+    (successor_closes ? successor : data.port1).close();
+    MessagePort& told = successor_closes ? data.port1 : successor;
+    CHECK(next_of(told).status() == ReceiveStatus::closed);
+    CHECK(close_reasons(told) == std::vector{CloseReason::closed});
+  }
+
+  void kill_middleman() {
+    begin_round();
+    constexpr std::uint64_t kPorts = 8;
+    MessageChannel in, out;
+    std::vector<MessagePort> peers;
+    for (std::uint64_t number = 0; number < kPorts; ++number) {
+      MessageChannel carried;
+      post_numbered(carried.port1, number);
+      in.port1.post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {carried.port2}});
+      peers.push_back(std::move(carried.port1));
+    }
+    Ward ward(
+        ports_of(std::move(in.port2), std::move(out.port1)),
+        [&](Ports& ports) { return pass_on_until_killed(ports, *diary); },
+        [&] { diary->phase = Phase::adopt; });
+    killer.kill(ward, *diary, 500);
+    {
+      MessagePort successor_in = ward.recover(0), successor_out = ward.recover(1);
+      pass_on_rest(successor_in, successor_out);
+    }
+    CHECK(read_arrivals(out.port2, peers, *diary) == "");
+    CHECK(close_reasons(out.port2) == std::vector{CloseReason::closed});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a thousand kills each of sender, receiver and middleman lose nothing and repeat nothing unmarked" *
+          doctest::timeout(800)) {
+  const std::uint64_t seed = random_seed();
+  CAPTURE(seed);
+  KillRun run(seed);
+  const PortCensus census;
+  for (std::uint64_t round = 0; round < rounds(); ++round) {
+    CAPTURE(round);
+    run.kill_sender(round % 2 == 0);
+    run.kill_receiver(round % 2 == 0);
+    run.kill_middleman();
+  }
+  run.killer.report();
+  for (std::size_t phase = 0; phase < kPhases; ++phase)
+    CHECK(run.killer.kills(static_cast<Phase>(phase)) * 1000 >= 50 * rounds());
+}
