@@ -29,6 +29,9 @@ class LoopSource {
   virtual bool announce_sleep(bool deep) noexcept = 0;
   virtual void announce_awake() noexcept = 0;
 
+  /// About once a second while it is asleep: what nobody waits for.
+  virtual void tidy() noexcept {}
+
   /// Whether run() has to go on for this source's sake: open, ref'd and with a listener.
   [[nodiscard]] virtual bool keeps_loop_alive() const noexcept = 0;
 

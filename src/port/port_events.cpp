@@ -143,6 +143,11 @@ void PortState::announce_awake() noexcept {
   if (endpoint != nullptr && endpoint->status() == Status::open) endpoint->announce_awake();
 }
 
+void PortState::tidy() noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint != nullptr && endpoint->usable()) endpoint->give_back_idle_blocks();
+}
+
 std::size_t PortState::serve(std::size_t most) {
   const std::shared_ptr<PortState> self = shared_from_this();  // a listener may destroy the port
   std::size_t served = 0;

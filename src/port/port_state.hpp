@@ -146,6 +146,7 @@ class PortState final : public LoopSource,
   [[nodiscard]] int descriptor() const noexcept override;
   bool announce_sleep(bool deep) noexcept override;
   void announce_awake() noexcept override;
+  void tidy() noexcept override;
   [[nodiscard]] bool keeps_loop_alive() const noexcept override;
 
  private:

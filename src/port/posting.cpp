@@ -180,12 +180,14 @@ void Endpoint::post_mark() noexcept {
   publish(ring::FrameHeader::mark(kPayload));
 }
 
-// Keeps as many blocks as were in use at the most in this window and the last one; never fewer than four.
+// Keeps as many blocks as were in use at the most in this window and the last one; never fewer than four. How
+// many, not up to which: after a burst the one that is still written to may be the highest of them.
 void Endpoint::give_back_idle_blocks() noexcept {
   constexpr std::int64_t kWindowNs = 500'000'000;
   constexpr std::uint32_t kLeastBlocks = 4;
   constexpr std::uint64_t kPunchBytes = std::uint64_t{1} << 20;  // a call each 64 KiB costs twice as much
-  window_peak_blocks_[0] = std::max(window_peak_blocks_[0], writer_.blocks_in_use_end());
+  const std::uint32_t in_use = segment_->geometry().block_count - writer_.free_blocks();
+  window_peak_blocks_[0] = std::max(window_peak_blocks_[0], in_use);
   const std::int64_t now_ns = os::monotonic_ns();
   if (now_ns - window_began_ns_ < kWindowNs) return;
   const std::uint32_t keep = std::max({kLeastBlocks, window_peak_blocks_[0], window_peak_blocks_[1]});

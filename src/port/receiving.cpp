@@ -168,6 +168,7 @@ Endpoint::Wait Endpoint::light_sleep(std::int64_t deadline_ns, const ThreadSleep
 
 Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Watch& watch,
                                     const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept {
+  give_back_idle_blocks();
   drain_doorbells();
   const bool fenced = fence_for_both(reader_sleeper_, ring::SleepState::on_socket, reader_.place().word());
   // Asked before the last look: a writer that says so has published everything that it did not fence.

@@ -90,7 +90,9 @@ bool SourceTable::settle() noexcept {
 void SourceTable::look_at_sleepers() noexcept {
   for (std::size_t index = 0; index < slots_.size(); ++index) {
     const Slot& slot = slots_[index];
-    if (slot.source != nullptr && !slot.awake && slot.source->ready()) wake(id_of(index));
+    if (slot.source == nullptr || slot.awake) continue;
+    slot.source->tidy();
+    if (slot.source->ready()) wake(id_of(index));
   }
 }
 

@@ -45,16 +45,6 @@ class BlockBits {
     return next(from, end, ~0ull);
   }
 
-  // One past the last clear bit below `end`; 0: there is none.
-  std::uint32_t clear_end(std::uint32_t end) const noexcept {
-    for (std::uint32_t index = (end + 63) / 64; index-- != 0;) {
-      const std::uint32_t past = std::min(64u, end - index * 64);
-      const std::uint64_t clear = ~words_[index] & (~0ull >> (64 - past));
-      if (clear != 0) return index * 64 + static_cast<std::uint32_t>(std::bit_width(clear));
-    }
-    return 0;
-  }
-
   // Set bits below `end`.
   std::uint32_t count(std::uint32_t end) const noexcept {
     std::uint32_t sum = 0;

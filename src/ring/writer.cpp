@@ -149,11 +149,6 @@ void Writer::store_place() noexcept {
   lines_->writer.extent.store(Location(run_, offset_).word(), std::memory_order_release);
 }
 
-std::uint32_t Writer::blocks_in_use_end() const noexcept {
-  const std::lock_guard lock(blocks_mutex_);
-  return equal_blocks(alloc_, load_map(lines_->rel)).clear_end(geometry_.block_count);
-}
-
 std::uint32_t Writer::free_blocks() const noexcept {
   const std::lock_guard lock(blocks_mutex_);
   return equal_blocks(alloc_, load_map(lines_->rel)).count(geometry_.block_count);

@@ -80,7 +80,6 @@ class Writer {
   void store_place() noexcept;
 
   // ---- from any thread, while another one posts
-  std::uint32_t blocks_in_use_end() const noexcept;  // one past the highest block in use
   std::uint32_t free_blocks() const noexcept;
   // Has `punch(Run)` called for what is free at or behind block `keep` and may still have memory, in runs of
   // `most_blocks` at most.

@@ -32,6 +32,16 @@ std::size_t channel_descriptors() {
   return count;
 }
 
+template <class F>
+bool refused(F&& use) {
+  try {
+    use();
+    return false;
+  } catch (const InvalidStateError&) {
+    return true;
+  }
+}
+
 int sleep_until_killed() {
   for (;;) ::pause();
 }
@@ -49,10 +59,10 @@ TEST_CASE("a forked child that adopts nothing has no port, and what it tries rea
     PORTOLAN_CHILD_REQUIRE(channel_descriptors() == before);
     for (MessagePort* const port : {&used.port1, &used.port2, &unused.port1, &unused.port2}) {
       PORTOLAN_CHILD_REQUIRE(!port->is_open());
-      PORTOLAN_CHILD_REQUIRE(port->try_post_message("from the child") != PostResult::posted);
-      PORTOLAN_CHILD_REQUIRE(port->receive().status() == ReceiveStatus::closed);
-      PORTOLAN_CHILD_REQUIRE(port->try_receive().status() == ReceiveStatus::closed);
-      port->on_message([](MessageEvent&) {});
+      PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port->try_post_message("from the child")); }));
+      PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port->receive()); }));
+      PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port->try_receive()); }));
+      PORTOLAN_CHILD_REQUIRE(refused([&] { port->on_message([](MessageEvent&) {}); }));
       port->close();
     }
     EventLoop::current().run();

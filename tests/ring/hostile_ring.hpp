@@ -158,7 +158,7 @@ class HostileRing {
     writer.give_back(0, 4, [&](ring::Run run) {
       require(run.count != 0 && run.block + run.count <= memory_.geometry().block_count);
     });
-    require(writer.blocks_in_use_end() <= memory_.geometry().block_count);
+    require(writer.free_blocks() <= memory_.geometry().block_count);
   }
 
   bool next(ring::Reader::Frame& frame) {
