@@ -40,30 +40,44 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
     descriptors.reserve(std::size_t{descriptor_count} + wire::kMaxPacketDescriptors);
   if (auto kept = std::exchange(put_back_, std::nullopt); kept && name_of(kept->packet) == named)
     return open(std::move(*kept), descriptor_count, descriptors);
-  unsigned packets_left = kMostPackets;
-  for (bool asked = false;; asked = true) {
-    // One more than the message needs: a bundle's own socket.
-    os::DescriptorRoom room;
-    if ((refused = room.reserve(descriptor_count + 1))) return Collected::refused;
-    if (!asked) {
-      // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
-      // gone.
-      lines_->reader.taken_transfer.store(number, std::memory_order_release);
-    }
+  // One more than the message needs: a bundle's own socket.
+  os::DescriptorRoom room;
+  if ((refused = room.reserve(descriptor_count + 1))) return Collected::refused;
+  // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
+  // gone.
+  lines_->reader.taken_transfer.store(number, std::memory_order_release);
+  for (unsigned packets_left = kMostPackets;;) {
     wire::Packet next;
-    Received received;
-    Next found = look(socket, next, packets_left, refused);
+    switch (look(socket, next, packets_left, refused)) {
+      case Next::nothing:
+        return Collected::none;
+      case Next::violation:
+        return Collected::violation;
+      case Next::refused:
+        return Collected::refused;
+      case Next::packet:
+        break;
+    }
     // A higher one stays for its own frame, wherever this endpoint is by then.
-    if (found == Next::packet && name_of(next) > named) return Collected::none;
-    room.release(room.size());
-    if (found == Next::packet) found = receive(socket, received, refused);
-    if (found == Next::nothing) return Collected::none;
-    if (found == Next::violation) return Collected::violation;
-    if (found == Next::refused) return Collected::refused;
-    if (received.packet != next) return Collected::violation;
-    if (name_of(next) == named) return open(std::move(received), descriptor_count, descriptors);
-    // Else an orphan of an owner that was killed before it committed the frame: it is closed.
+    if (name_of(next) > named) return Collected::none;
+    if (name_of(next) == named) break;
+    // An orphan of an owner that was killed before it committed the frame.
+    static_cast<void>(drop(socket));
   }
+  room.release(room.size());
+  Received received;
+  const Next found = receive(socket, received, refused);
+  if (found == Next::refused) return Collected::refused;
+  // Another one than was looked at: nobody but this thread reads here.
+  if (found != Next::packet || name_of(received.packet) != named) return Collected::violation;
+  return open(std::move(received), descriptor_count, descriptors);
+}
+
+// Takes the next packet. Whether descriptors came with it, which the kernel closes.
+bool Arrivals::drop(int socket) noexcept {
+  std::array<std::byte, 1> bytes;
+  std::vector<FileDescriptor> none;
+  return os::receive_packet(socket, bytes, 0, none).descriptors_truncated;
 }
 
 Arrivals::Collected Arrivals::open(Received received, std::uint32_t descriptor_count,
@@ -128,8 +142,7 @@ Arrivals::Next Arrivals::look(int socket, wire::Packet& packet, unsigned& packet
         break;
     }
     if (wire::is_doorbell(std::span(bytes).first(seen.size_bytes))) {
-      std::vector<FileDescriptor> none;
-      static_cast<void>(os::receive_packet(socket, bytes, 0, none));
+      if (drop(socket)) return Next::violation;
       continue;
     }
     const std::optional<wire::Packet> decoded = decode(bytes, seen);

@@ -57,7 +57,8 @@ class Arrivals {
   enum class Next { packet, nothing, violation, refused };
 
   Next look(int socket, wire::Packet& packet, unsigned& packets_left, std::error_code& refused);
-  Next receive(int socket, Received& received, std::error_code& refused);
+  static Next receive(int socket, Received& received, std::error_code& refused);
+  static bool drop(int socket) noexcept;
   static Collected open(Received received, std::uint32_t descriptor_count,
                         std::vector<FileDescriptor>& descriptors);
   static Collected open_bundle(int bundle, std::uint32_t descriptor_count,
