@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "crash/diary.hpp"
+#include "crash/edges.hpp"
 #include "support/shared_page.hpp"
 
 using namespace portolan;
@@ -38,9 +39,8 @@ void check_carried(MessagePort& port, std::uint64_t number, Complaint& complaint
 // One port and one large message among so many; as many small ones as take about as long.
 constexpr std::uint64_t kPeriod = 1024;
 
-int send_until_killed(MessagePort& port, Diary& diary) {
-  constexpr std::uint64_t kMost = 100 * kPeriod;  // so many packets unread fit the socket
-  for (std::uint64_t number = 0; number < kMost; ++number) {
+void send_until_killed(MessagePort& port, Diary& diary, std::uint64_t most) {
+  for (std::uint64_t number = 0; number < most; ++number) {
     if (number % kPeriod == 0) {
       diary.phase = Phase::adopt;
       MessageChannel carried;
@@ -56,7 +56,18 @@ int send_until_killed(MessagePort& port, Diary& diary) {
     }
     diary.done = number + 1;
   }
+}
+
+// So many packets unread fit the socket.
+int send_without_end(MessagePort& port, Diary& diary) {
+  send_until_killed(port, diary, 100 * kPeriod);
   for (;;) ::pause();
+}
+
+int send_and_close(MessagePort& port, Diary& diary) {
+  send_until_killed(port, diary, kPeriod / 2 + 2);
+  port.close();
+  return 0;
 }
 
 std::string read_all(MessagePort& port, const Diary& diary, bool tail) {
@@ -179,8 +190,8 @@ std::string read_arrivals(MessagePort& port, std::vector<MessagePort>& peers, co
 
 struct KillRun {
   SharedPage<Diary> diary;
-  Killer killer;
-  explicit KillRun(std::uint64_t seed) : killer(seed) {}
+  bool traced = false;
+  std::function<void(Ward&)> strike;
 
   void begin_round() {
     diary->phase = Phase::not_begun;
@@ -188,20 +199,27 @@ struct KillRun {
     diary->done = 0;
   }
 
-  void kill_sender(bool recover) {
+  Ward start(Ports ports, const std::function<int(Ports&)>& body) {
+    return Ward(std::move(ports), body, [this] {
+      diary->phase = Phase::adopt;
+      if (traced) stop_for_tracer();
+    });
+  }
+
+  void kill_sender(bool recover, int (*send)(MessagePort&, Diary&)) {
     begin_round();
     MessageChannel data;
-    Ward ward(
-        ports_of(std::move(data.port1)), [&](Ports& ports) { return send_until_killed(ports[0], *diary); },
-        [&] { diary->phase = Phase::adopt; });
-    killer.kill(ward, *diary, 800);
+    bool closed = false;
+    Ward ward = start(ports_of(std::move(data.port1)), [&](Ports& ports) { return send(ports[0], *diary); });
+    strike(ward);
     if (recover) {
       MessagePort successor = ward.recover(0);
+      closed = !successor.is_open();
       post_numbered(successor, kTail);
     } else {
       ward.custody(0) = {};
     }
-    CHECK(read_all(data.port2, *diary, recover) == "");
+    CHECK(read_all(data.port2, *diary, recover && !closed) == "");
     CHECK(close_reasons(data.port2) == std::vector{recover ? CloseReason::closed : CloseReason::peer_died});
   }
 
@@ -220,10 +238,9 @@ struct KillRun {
         post_numbered(data.port1, number);
       }
     }
-    Ward ward(
-        ports_of(std::move(data.port2)), [&](Ports& ports) { return receive_until_killed(ports[0], *diary); },
-        [&] { diary->phase = Phase::adopt; });
-    killer.kill(ward, *diary, 500);
+    Ward ward = start(ports_of(std::move(data.port2)),
+                      [&](Ports& ports) { return receive_until_killed(ports[0], *diary); });
+    strike(ward);
     MessagePort successor = ward.recover(0);
     CHECK(go_on_reading(successor, *diary, kPosted) == "");
     (successor_closes ? successor : data.port1).close();
@@ -243,11 +260,9 @@ struct KillRun {
       in.port1.post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {carried.port2}});
       peers.push_back(std::move(carried.port1));
     }
-    Ward ward(
-        ports_of(std::move(in.port2), std::move(out.port1)),
-        [&](Ports& ports) { return pass_on_until_killed(ports, *diary); },
-        [&] { diary->phase = Phase::adopt; });
-    killer.kill(ward, *diary, 500);
+    Ward ward = start(ports_of(std::move(in.port2), std::move(out.port1)),
+                      [&](Ports& ports) { return pass_on_until_killed(ports, *diary); });
+    strike(ward);
     {
       MessagePort successor_in = ward.recover(0), successor_out = ward.recover(1);
       pass_on_rest(successor_in, successor_out);
@@ -263,15 +278,42 @@ TEST_CASE("a thousand kills each of sender, receiver and middleman lose nothing 
           doctest::timeout(800)) {
   const std::uint64_t seed = random_seed();
   CAPTURE(seed);
-  KillRun run(seed);
+  Killer killer(seed);
+  KillRun run;
+  run.strike = [&](Ward& ward) { killer.kill(ward, *run.diary, 700); };
   const PortCensus census;
   for (std::uint64_t round = 0; round < rounds(); ++round) {
     CAPTURE(round);
-    run.kill_sender(round % 2 == 0);
+    run.kill_sender(round % 2 == 0, send_without_end);
     run.kill_receiver(round % 2 == 0);
     run.kill_middleman();
   }
-  run.killer.report();
+  killer.report();
   for (std::size_t phase = 0; phase < kPhases; ++phase)
-    CHECK(run.killer.kills(static_cast<Phase>(phase)) * 1000 >= 50 * rounds());
+    CHECK(killer.kills(static_cast<Phase>(phase)) * 1000 >= 50 * rounds());
+}
+
+TEST_CASE("a kill at any edge of a system call loses nothing and repeats nothing unmarked" *
+          doctest::timeout(400)) {
+  KillRun run;
+  run.traced = true;
+  unsigned edge = 0;
+  bool reached = true;
+  run.strike = [&](Ward& ward) {
+    reached = run_to_edge(ward.process().pid(), edge);
+    ward.process().kill_and_reap();
+  };
+  const PortCensus census;
+  // From the adoption to the end of the close.
+  for (edge = 0; reached; ++edge) {
+    CAPTURE(edge);
+    run.kill_sender(true, send_and_close);
+  }
+  CHECK(edge > 100);
+  constexpr unsigned kEdges = 200;  // the adoption, and some messages with ports
+  for (edge = 0; edge < kEdges; ++edge) {
+    CAPTURE(edge);
+    run.kill_receiver(edge % 2 == 0);
+    run.kill_middleman();
+  }
 }
