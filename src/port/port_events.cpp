@@ -101,7 +101,11 @@ int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {
 }
 
 std::size_t PortState::dispatch_what_is_there() {
-  return foreign_loop_ ? foreign_loop_->poll() : 0;
+  if (!foreign_loop_) return 0;
+  Turn turn;  // listeners report to this thread's loop, whose turn this is not
+  const std::size_t handled = foreign_loop_->poll();
+  turn.end();
+  return handled;
 }
 
 int PortState::descriptor() const noexcept {
