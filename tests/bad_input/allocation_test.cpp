@@ -9,7 +9,6 @@
 #include <functional>
 #include <memory>
 #include <new>
-#include <ranges>
 #include <string>
 #include <utility>
 #include <vector>
@@ -120,12 +119,12 @@ struct Bundle {
   static constexpr std::size_t kPorts = 130;  // more than a packet takes
   MessageChannel carrier;
   std::vector<MessageChannel> channels{kPorts};
+  std::vector<MessagePort> ports;
   Received received;
-  void post() {
-    const auto first_ports = std::views::transform(
-        channels, [](MessageChannel& channel) -> MessagePort& { return channel.port1; });
-    carrier.port1.post_message("bundle", {.transfer = TransferList(first_ports)});
+  Bundle() {
+    for (MessageChannel& channel : channels) ports.push_back(std::move(channel.port1));
   }
+  void post() { carrier.port1.post_message("bundle", {.transfer = TransferList(ports)}); }
   void check() {
     if (!received) received = carrier.port2.try_receive();
     REQUIRE(received->ports().size() == kPorts);
