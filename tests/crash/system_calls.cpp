@@ -37,6 +37,7 @@ extern "C" ssize_t sendmsg(int socket, const msghdr* message, int flags) {
     errno = error;
     return -1;
   }
+  if (!watched && system_calls().before_doorbell) system_calls().before_doorbell();
   const ssize_t result = ::syscall(SYS_sendmsg, socket, message, flags);
   if (watched && system_calls().after_send) system_calls().after_send();
   return result;

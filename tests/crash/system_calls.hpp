@@ -16,6 +16,7 @@ struct SystemCalls {
   std::function<void()> after_send;
   std::function<void()> before_receive;
   std::function<void()> after_receive;
+  std::function<void()> before_doorbell;
   std::function<void()> before_shutdown;
 };
 
