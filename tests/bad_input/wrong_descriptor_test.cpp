@@ -144,9 +144,28 @@ void ends_the_channel_that_brings(GoodPort& good, int segment, int socket) {
   CHECK(reasons == std::vector{CloseReason::protocol_error});
 }
 
+// The same as one record on a socket of the user's own.
+void is_refused_by_receive_port(GoodPort& good, int segment, int socket) {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const FileDescriptor to(ends[0]), from(ends[1]);
+  const wire::Attachment about = good.description();
+  const auto packet =
+      wire::encode({wire::PacketKind::transfer, 2, about.expected_generation, std::uint64_t{1}});
+  std::vector<std::byte> record(packet.begin(), packet.end());
+  record.resize(packet.size() + wire::attachments_bytes(1));
+  wire::write_attachments(std::span(record).subspan(packet.size()), about.expected_generation, 1,
+                          {&about, 1});
+  REQUIRE(HostilePeer::send_over(to.get(), record, std::array{segment, socket}));
+  check_names(said_by<DataCloneError>([&] { static_cast<void>(receive_port(from.get())); }),
+              {"receive_port(on socket " + std::to_string(from.get()) + ")", "what came is no port"});
+}
+
 }  // namespace
 
-TEST_CASE("whatever is no segment is said by adopt(), and ends the channel that brings it in its place") {
+TEST_CASE(
+    "whatever is no segment is said by adopt() and receive_port(), and ends the channel that brings it in "
+    "its place") {
   CHECK(wrong_segments().size() >= 12);
   for (const Wrong& wrong : wrong_segments()) {
     INFO(wrong.name);
@@ -155,6 +174,7 @@ TEST_CASE("whatever is no segment is said by adopt(), and ends the channel that 
     const FileDescriptor descriptor(wrong.make());
     REQUIRE(descriptor);
     ends_the_channel_that_brings(good, descriptor.get(), good.handle.socket().get());
+    is_refused_by_receive_port(good, descriptor.get(), good.handle.socket().get());
     PortHandle handle(descriptor.duplicate(), good.handle.socket().duplicate(), good.handle.generation(),
                       good.handle.second_side());
     check_names(said_by<DataCloneError>([&] { static_cast<void>(MessagePort::adopt(std::move(handle))); }),
@@ -165,7 +185,9 @@ TEST_CASE("whatever is no segment is said by adopt(), and ends the channel that 
   }
 }
 
-TEST_CASE("whatever is no channel's socket is said by adopt(), and ends the channel that brings it") {
+TEST_CASE(
+    "whatever is no channel's socket is said by adopt() and receive_port(), and ends the channel that brings "
+    "it") {
   CHECK(wrong_sockets().size() >= 12);
   for (const Wrong& wrong : wrong_sockets()) {
     INFO(wrong.name);
@@ -174,6 +196,7 @@ TEST_CASE("whatever is no channel's socket is said by adopt(), and ends the chan
     const FileDescriptor descriptor(wrong.make());
     REQUIRE(descriptor);
     ends_the_channel_that_brings(good, good.handle.segment().get(), descriptor.get());
+    is_refused_by_receive_port(good, good.handle.segment().get(), descriptor.get());
     PortHandle handle(good.handle.segment().duplicate(), descriptor.duplicate(), good.handle.generation(),
                       good.handle.second_side());
     check_names(said_by<DataCloneError>([&] { static_cast<void>(MessagePort::adopt(std::move(handle))); }),
