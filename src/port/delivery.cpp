@@ -77,8 +77,7 @@ std::unique_ptr<Enclosures> make_enclosures(const wire::Attachments& table, std:
   enclosures->ports.reserve(count(wire::AttachmentKind::port));
   for (const wire::Attachment& entry : table.entries)
     if (entry.kind == wire::AttachmentKind::port)
-      PortAccess::put(enclosures->ports.emplace_back(),
-                      std::make_shared<PortState>(parcel_from(entry, {}, {})));
+      PortAccess::put(enclosures->ports.emplace_back(), std::make_shared<PortState>(Parcel{}));
   if (copied_bytes != 0) enclosures->private_copy.reset(new std::byte[copied_bytes]);
   return enclosures;
 }
@@ -208,7 +207,7 @@ bool PortState::enclose(Endpoint& endpoint, const wire::Attachments& table,
       if (!there) continue;
       Parcel parcel = parcel_from(entry, std::move(descriptors[first]), std::move(descriptors[first + 1]));
       if (!inspect_parcel(parcel, endpoint.socket()).empty()) return false;
-      state->parcel_ = std::move(parcel);
+      state->take_parcel(std::move(parcel));
       PortAccess::put(enclosures.ports[port - 1], state);
     } else if (entry.kind == wire::AttachmentKind::descriptor) {
       enclosures.descriptors.push_back(there ? std::move(descriptors[first]) : FileDescriptor());

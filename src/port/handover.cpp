@@ -48,10 +48,9 @@ Record encode_record(const wire::Attachment& port) {
   return record;
 }
 
-std::optional<wire::Attachment> decode_record(const Record& record) {
+std::optional<wire::Attachment> decode_record(const Record& record, wire::Attachments& table) {
   const std::span<const std::byte> bytes = record;
   const auto packet = wire::decode_packet(bytes.first(wire::kPacketBytes));
-  wire::Attachments table;
   const wire::AttachmentLimits limits{1, kMostSegmentBytes};
   if (!packet ||
       wire::read_attachments(bytes.subspan(wire::kPacketBytes), limits, table) != wire::AttachmentFault::none)
@@ -117,11 +116,16 @@ void send(const Carrier& carrier, MessagePort& port) {
   departure.commit();
 }
 
-// What one look at the socket has brought.
+// What one look at the socket has brought, and all the memory that a port of it takes: made before it is
+// taken.
 struct Arrival {
+  Arrival() { table.entries.reserve(1); }
+
   Record record;
   std::vector<FileDescriptor> descriptors;
   os::ReceivedPacket packet;
+  wire::Attachments table;
+  std::shared_ptr<PortState> port = std::make_shared<PortState>(Parcel{});
 };
 
 // Room for the descriptors is made before they are taken, and without it they stay.
@@ -138,7 +142,7 @@ Arrival take(const Carrier& carrier) {
 
 MessagePort open(const Carrier& carrier, Arrival arrival) {
   const bool whole = arrival.packet.size_bytes == kRecordBytes && !arrival.packet.data_truncated;
-  const auto announced = whole ? decode_record(arrival.record) : std::nullopt;
+  const auto announced = whole ? decode_record(arrival.record, arrival.table) : std::nullopt;
   if (!announced)
     carrier.reject("what came is no port, but something else that was sent; send_port() sends ports");
   if (arrival.descriptors.size() != kDescriptorsOfPort || arrival.packet.descriptors_truncated)
@@ -151,7 +155,8 @@ MessagePort open(const Carrier& carrier, Arrival arrival) {
     wrong = "its segment is another one than was announced";
   if (!wrong.empty()) carrier.reject("what came is no port: " + wrong);
   carrier.require_trust(parcel.trust);
-  return PortAccess::make(std::make_shared<PortState>(std::move(parcel)));
+  arrival.port->take_parcel(std::move(parcel));
+  return PortAccess::make(std::move(arrival.port));
 }
 
 MessagePort receive(const Carrier& carrier) {

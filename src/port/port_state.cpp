@@ -11,6 +11,13 @@
 
 namespace portolan::port {
 
+void PortState::take_parcel(Parcel parcel) noexcept {
+  channel_ = parcel.channel;
+  side_ = parcel.side;
+  trust_ = parcel.trust;
+  parcel_ = std::move(parcel);
+}
+
 void PortState::take_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept {
   channel_ = endpoint->segment().id();
   side_ = endpoint->side();

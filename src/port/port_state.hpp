@@ -47,7 +47,8 @@ class PortState final : public LoopSource,
   ~PortState();
 
   // ---- the endpoint
-  // Makes the port of an empty parcel that of an adopted endpoint.
+  // Makes the port of an empty parcel that of another one, or of an adopted endpoint.
+  void take_parcel(Parcel parcel) noexcept;
   void take_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept;
   // Adopts it at the first use. Null: the port was closed, moved away, or somebody else has adopted it.
   // Throws PortError if the kernel will not map it now; a later use tries again.

@@ -136,9 +136,9 @@ void write_attachments(std::span<std::byte> out, std::uint64_t generation, std::
 
 AttachmentFault read_attachments(std::span<const std::byte> frame, const AttachmentLimits& limits,
                                  Attachments& out) {
-  Attachments block;
-  const AttachmentFault fault = read_block(frame, limits, block);
-  out = fault == AttachmentFault::none ? std::move(block) : Attachments{};
+  out.entries.clear();
+  const AttachmentFault fault = read_block(frame, limits, out);
+  if (fault != AttachmentFault::none) out = {};
   return fault;
 }
 

@@ -91,7 +91,8 @@ void write_attachments(std::span<std::byte> out, std::uint64_t generation, std::
                        std::span<const Attachment> entries) noexcept;
 
 /// Reads the block at the beginning of a frame's bytes. They may be shared memory that changes meanwhile:
-/// every byte is loaded once, and the copy is checked. On a fault `out` is empty. Throws std::bad_alloc only.
+/// every byte is loaded once, and the copy is checked. On a fault `out` is empty. Throws std::bad_alloc only,
+/// and not if `out.entries` has room.
 [[nodiscard]] AttachmentFault read_attachments(std::span<const std::byte> frame,
                                                const AttachmentLimits& limits, Attachments& out);
 

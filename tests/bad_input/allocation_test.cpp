@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <sys/socket.h>
 #include <utility>
 #include <vector>
 
@@ -305,6 +306,31 @@ TEST_CASE("without memory, a port is released and adopted later") {
       [](Released& scene) {
         scene.port.post_message("adopted");
         CHECK(scene.data.port2.receive()->text() == "adopted");
+      });
+}
+
+TEST_CASE("without memory, a port is sent over a user's socket, and received there, later") {
+  struct OnASocket : Pair {
+    std::array<FileDescriptor, 2> ends = socket_pair();
+    bool sent = false;
+    MessagePort port;
+    static std::array<FileDescriptor, 2> socket_pair() {
+      int numbers[2];
+      REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, numbers) == 0);
+      return {FileDescriptor(numbers[0]), FileDescriptor(numbers[1])};
+    }
+  };
+  with_each_allocation_refused<OnASocket>(
+      [](OnASocket& scene) {
+        if (!scene.sent) {
+          send_port(scene.ends[0].get(), std::move(scene.data.port1));
+          scene.sent = true;
+        }
+        scene.port = receive_port(scene.ends[1].get());
+      },
+      [](OnASocket& scene) {
+        scene.port.post_message("received");
+        CHECK(scene.data.port2.receive()->text() == "received");
       });
 }
 
