@@ -217,9 +217,13 @@ class PORTOLAN_API MessagePort final : public EventTarget {
 
   /// Neither detached nor closed, and the other end not known to be gone.
   [[nodiscard]] bool is_open() const noexcept;
+  /// What was posted on this end, by whichever owner, and not read yet; nothing once it is closed or
+  /// detached.
   [[nodiscard]] Buffered buffered_amount() const noexcept;
   /// Throws PortError, or InvalidStateError if detached or closed.
   [[nodiscard]] Peer peer() const;
+  /// The counters are of this end, over all its owners. A port that never had a channel, or was released,
+  /// knows nothing of one. Throws PortError if the channel's memory cannot be mapped.
   [[nodiscard]] ChannelInfo info() const;
 
   // ---- by hand
@@ -281,7 +285,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
                          std::chrono::nanoseconds patience);
   PostResult submit_encoded(void* value, Encoder encoder, Format format, const PostOptions& options,
                             std::chrono::nanoseconds patience);
-  [[noreturn]] void throw_full() const;
+  [[noreturn]] void throw_full(const char* call = "post_message") const;
   void set_message_handler(ListenerCallback handler);
   static void dispatch_message_error(MessageEvent& message);
   void bind();

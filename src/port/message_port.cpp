@@ -78,20 +78,18 @@ PostResult MessagePort::try_post_message(Gather parts, PostOptions options) {
       Format::bytes, options, std::chrono::nanoseconds::zero());
 }
 
-void MessagePort::throw_full() const {
+void MessagePort::throw_full(const char* call) const {
   const ChannelInfo about = info();
   throw QueueFullError(
-      "post_message(" + state_->name() + "): the peer has not read enough of the channel's " +
+      std::string(call) + "(" + state_->name() + "): the peer has not read enough of the channel's " +
       std::to_string(about.limit_bytes) +
       " bytes, or of the socket's room for ports; wait with post_message_for() or on_drain(), or raise "
       "ChannelOptions::limit_bytes");
 }
 
 std::optional<Space> MessagePort::try_reserve(std::size_t bytes) {
-  if (!state_)
-    throw InvalidStateError("reserve(" + std::to_string(bytes) +
-                            " bytes): the port is detached; use the one that was received");
-  auto reservation = std::make_unique<port::Reservation>(state_, bytes, port::Writing::space);
+  const auto state = state_ ? state_ : std::make_shared<port::PortState>(port::Parcel{});
+  auto reservation = std::make_unique<port::Reservation>(state, bytes, port::Writing::space);
   if (!reservation->has_space_for(bytes)) return std::nullopt;
   std::byte* const room = reservation->append(bytes);
   return Space(std::move(reservation), {room, bytes});
@@ -99,7 +97,7 @@ std::optional<Space> MessagePort::try_reserve(std::size_t bytes) {
 
 Space MessagePort::reserve(std::size_t bytes) {
   std::optional<Space> space = try_reserve(bytes);
-  if (!space) throw_full();
+  if (!space) throw_full("reserve");
   return std::move(*space);
 }
 
@@ -187,7 +185,12 @@ bool MessagePort::is_open() const noexcept {
 }
 
 Buffered MessagePort::buffered_amount() const noexcept {
-  port::Endpoint* const endpoint = state_ ? state_->used() : nullptr;
+  port::Endpoint* endpoint = nullptr;
+  try {
+    if (state_) endpoint = state_->use();  // a port that has arrived knows it from its first use on
+  } catch (const std::exception&) {
+    return {};
+  }
   if (endpoint == nullptr || !endpoint->usable()) return {};
   const auto [messages, bytes] = endpoint->unread();
   return {messages, bytes};

@@ -40,7 +40,7 @@ Reservation::Reservation(std::shared_ptr<PortState> port, std::size_t expected_b
                          "): the value uses this port while it is being posted on it; let its `serialize` "
                          "only write and attach");
   if (port_->writing() == Writing::space)
-    throw InvalidStateError("post_message(" + port_->name() +
+    throw InvalidStateError((what == Writing::space ? "reserve(" : "post_message(") + port_->name() +
                             "): a Space of this port is open; commit or destroy it first");
   if (endpoint_ != nullptr && (!endpoint_->usable() || endpoint_->peer_closed())) leave_port();
   std::byte* room = nullptr;
