@@ -40,12 +40,10 @@ std::string PortState::name() const {
   return "channel " + to_text(channel_);
 }
 
-void PortState::check_process(const char* call) const {
-  if (forked())
-    throw InvalidStateError(
-        std::string(call) + "(" + name() +
-        "): this is a forked child's copy of a port that stays with its parent; release() "
-        "it there and adopt() it here");
+void PortState::refuse_process(const char* call) const {
+  throw InvalidStateError(std::string(call) + "(" + name() +
+                          "): this is a forked child's copy of a port that stays with its parent; release() "
+                          "it there and adopt() it here");
 }
 
 Endpoint* PortState::first_use() {

@@ -70,7 +70,10 @@ class PortState final : public LoopSource,
   // In a child that was forked since, where this is nobody's port.
   bool forked() const noexcept { return os::forked_since(fork_generation_); }
   // Throws InvalidStateError there.
-  void check_process(const char* call) const;
+  void check_process(const char* call) const {
+    if (forked()) [[unlikely]]
+      refuse_process(call);
+  }
   bool is_open() noexcept;
   bool gone() noexcept;  // closed, moved away or lost: cannot be transferred
 
@@ -151,6 +154,7 @@ class PortState final : public LoopSource,
   [[nodiscard]] bool keeps_loop_alive() const noexcept override;
 
  private:
+  [[noreturn]] void refuse_process(const char* call) const;
   Endpoint* first_use();
   bool begin_move_of_parcel() noexcept;
   PostResult post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,

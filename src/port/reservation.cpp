@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include <portolan/error.hpp>
 
@@ -84,8 +85,7 @@ std::string Reservation::port_name() const {
 
 void Reservation::shorten(std::size_t bytes) noexcept {
   cursor_ = begin_ + bytes;
-  body_bytes_ = 0;
-  shipment_.set_body({}, 0);
+  if (std::exchange(body_bytes_, 0) != 0) shipment_.set_body({}, 0);
 }
 
 bool Reservation::too_large(std::size_t bytes) const noexcept {

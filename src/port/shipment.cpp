@@ -62,6 +62,7 @@ PostResult drop_list(const TransferList& transfer) {
 }
 
 void Shipment::list(const TransferList& transfer) {
+  if (transfer.empty() && entries_.empty()) return;
   // Anew: a commit that failed may be tried again.
   entries_.clear();
   port_count_ = 0;
