@@ -71,6 +71,8 @@ class LoopCore {
   /// Serves it in the next turn, without an edge of its descriptor.
   void wake(SourceId id) noexcept;
 
+  [[nodiscard]] bool ended() const noexcept { return tasks_.ended(); }
+
   /// What run() waits for although no source shows it: a request, a child process.
   void hold() noexcept;
   void release() noexcept;

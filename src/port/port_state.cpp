@@ -103,16 +103,17 @@ void PortState::close(CloseReason reason) noexcept {
   }
   if (!endpoint_->begin_close(reason)) return;
   std::unique_lock lock(binding_);
-  // The loop that watches the socket lets go of it, and first delivers what is there. Where there is none,
-  // there will be none: a port that is not open is not bound.
+  // The loop that watches the socket lets go of it, and first delivers what is there. Where there is none, or
+  // it has ended, there will be none: a port that is not open is not bound.
   const std::shared_ptr<LoopCore> loop = attachment_.core();
-  const bool own_loop = loop && loop_thread_ == std::this_thread::get_id();
+  const bool served = loop && !loop->ended();
+  const bool own_loop = served && loop_thread_ == std::this_thread::get_id();
   lock.unlock();
-  if (own_loop) {
-    if (enabled_ && !endpoint_->dry()) return;
+  if (own_loop && enabled_ && !endpoint_->dry()) return;
+  if (own_loop || !served) {
     unbind();
+    return endpoint_->finish_close();
   }
-  if (own_loop || !loop) return endpoint_->finish_close();
   // If it cannot be told, the hang-up of its own socket has it look, too.
   static_cast<void>(tell(loop));
 }

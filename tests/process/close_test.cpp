@@ -191,3 +191,13 @@ TEST_CASE("close() while another thread waits for room ends that wait") {
   poster.join();
   CHECK(result == PostResult::closed);
 }
+
+TEST_CASE("a port whose loop has ended closes at once, and so do the ports in its queue") {
+  const PortCensus census;
+  MessageChannel channel, data;
+  std::thread([&] { channel.port2.on_message([](MessageEvent&) { FAIL("its loop has ended"); }); }).join();
+  channel.port1.post_message("a port", {.transfer = {data.port2}});
+  channel.port2.close();
+  CHECK(channel.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
+  CHECK(data.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
+}
