@@ -116,10 +116,10 @@ class PORTOLAN_API MessageContent {
   void close_enclosures() noexcept;
 };
 
-/// A message as an event, at its port. Belongs to the port's receiving thread, and ends there; while it
-/// lives, its memory is not reused. Once it ends, or the next message is received, the message counts as read
-/// by the sender. Events may outlive their port: if that was moved away they go on showing what they showed,
-/// as a private copy.
+/// A message as an event, at its port. Belongs to the port's receiving thread, and ends there; in a forked
+/// child its bytes are not mapped, and it may only be destroyed; while it lives, its memory is not reused.
+/// Once it ends, or the next message is received, the message counts as read by the sender. Events may
+/// outlive their port: if that was moved away they go on showing what they showed, as a private copy.
 class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
  public:
   /// Moving brings the message along; the moved-from event is empty.
