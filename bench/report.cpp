@@ -62,8 +62,10 @@ void Report::row(const std::string& question, std::string_view unit, const std::
 }
 
 void Report::fact(const std::string& question, std::string_view unit, double value) {
-  fmt::print("{:<58} {:>10} {}\n", question, figure(value), unit);
-  rows_.push_back({question, std::string(unit), {{value, 0}}});
+  Row row{question, std::string(unit), {{value, cache_line_round_trip_ns()}}};
+  print(row, true);
+  print(row, false);
+  rows_.push_back(std::move(row));
 }
 
 std::string Report::json(std::string_view machine, std::string_view commit) const {

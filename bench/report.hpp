@@ -30,7 +30,7 @@ class Report {
   void section(std::string_view title);
   // Runs `measure` some times, each between two probes of the cache line, and prints the row.
   void row(const std::string& question, std::string_view unit, const std::function<double()>& measure);
-  // A figure that does not depend on the distance of the CPUs.
+  // A figure that is counted once, and does not depend on the distance of the CPUs.
   void fact(const std::string& question, std::string_view unit, double value);
   // All samples, for regenerating tables and plots.
   std::string json(std::string_view machine, std::string_view commit) const;
