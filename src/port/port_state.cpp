@@ -48,6 +48,7 @@ void PortState::refuse_process(const char* call) const {
 
 Endpoint* PortState::first_use() {
   check_process("MessagePort");
+  const NoForks no_forks;  // before birth_, everywhere
   const std::lock_guard lock(birth_);
   if (endpoint_ != nullptr) return endpoint_.get();
   if (gone_ || parcel_moving_) return nullptr;
@@ -91,6 +92,7 @@ void PortState::become_inert() noexcept {
 void PortState::close(CloseReason reason) noexcept {
   if (forked()) return;
   {
+    const NoForks no_forks;
     const std::lock_guard lock(birth_);
     if (endpoint_ == nullptr) {
       // While its descriptors are being sent they must stay what they are.

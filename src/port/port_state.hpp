@@ -221,7 +221,7 @@ class PortState final : public LoopSource,
   ring::Side side_;
   Trust trust_;
   std::unique_ptr<Endpoint> endpoint_;
-  std::mutex birth_;  // between unused, used and gone
+  std::mutex birth_;  // between unused, used and gone; taken behind NoForks
   Parcel parcel_;
   bool gone_ = false;
   bool moved_ = false;
