@@ -43,11 +43,12 @@ void print(const Row& row, bool near) {
 }  // namespace
 
 void Report::section(std::string_view title) {
+  section_ = title;
   fmt::print("\n{}\n", title);
 }
 
 void Report::row(const std::string& question, std::string_view unit, const std::function<double()>& measure) {
-  Row row{question, std::string(unit), {}};
+  Row row{section_, question, std::string(unit), {}};
   for (int i = 0; i < repeats_; ++i) {
     if (progress_) fmt::print(stderr, "\r\033[K{} {}/{}", question, i + 1, repeats_);
     const std::int64_t before_ns = cache_line_round_trip_ns();
@@ -62,16 +63,18 @@ void Report::row(const std::string& question, std::string_view unit, const std::
 }
 
 void Report::fact(const std::string& question, std::string_view unit, double value) {
-  Row row{question, std::string(unit), {{value, cache_line_round_trip_ns()}}};
+  Row row{section_, question, std::string(unit), {{value, cache_line_round_trip_ns()}}};
   print(row, true);
   print(row, false);
   rows_.push_back(std::move(row));
 }
 
 std::string Report::json(std::string_view machine, std::string_view commit) const {
-  std::string out = fmt::format("{{\"machine\": \"{}\", \"commit\": \"{}\", \"rows\": [\n", machine, commit);
+  std::string out = fmt::format("{{\"machine\": \"{}\", \"commit\": \"{}\", \"near_ns\": {}, \"rows\": [\n",
+                                machine, commit, kNearNs);
   for (const Row& row : rows_) {
-    out += fmt::format("  {{\"question\": \"{}\", \"unit\": \"{}\", \"samples\": [", row.question, row.unit);
+    out += fmt::format("  {{\"section\": \"{}\", \"question\": \"{}\", \"unit\": \"{}\", \"samples\": [",
+                       row.section, row.question, row.unit);
     for (const Sample& sample : row.samples)
       out += fmt::format("{}[{}, {}]", &sample == row.samples.data() ? "" : ", ", sample.value,
                          sample.cache_line_ns);

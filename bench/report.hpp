@@ -18,6 +18,7 @@ struct Sample {
 };
 
 struct Row {
+  std::string section;
   std::string question;
   std::string unit;
   std::vector<Sample> samples;
@@ -38,6 +39,7 @@ class Report {
  private:
   int repeats_;
   bool progress_;
+  std::string section_;
   std::vector<Row> rows_;
 };
 
