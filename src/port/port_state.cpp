@@ -91,7 +91,7 @@ void PortState::become_inert() noexcept {
 
 void PortState::close(CloseReason reason) noexcept {
   if (forked()) return;
-  {
+  if (used() == nullptr) {
     const NoForks no_forks;
     const std::lock_guard lock(birth_);
     if (endpoint_ == nullptr) {
