@@ -117,7 +117,7 @@ void encode(Value&& value, Sink& sink) {
 }
 
 /// Throws DataCloneError if the message does not hold what format_of<T>() says.
-PORTOLAN_API void require_format(const Source& source, Format wanted);
+PORTOLAN_API void require_format(Source& source, Format wanted);
 
 /// Throws DataCloneError if bytes are left over: the message is of another type.
 PORTOLAN_API void require_end(const Source& source);
@@ -157,7 +157,7 @@ T copy_flat(Source& source) {
 template <class T>
 T decode(Source& source) {
   constexpr Format kFormat = format_of<T>();
-  require_format(source, kFormat);
+  if constexpr (kFormat != Format::value) require_format(source, kFormat);
   if constexpr (kFormat == Format::bytes || kFormat == Format::text) {
     return copy_flat<T>(source);
   } else if constexpr (kFormat == Format::number) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -18,6 +19,7 @@ namespace portolan {
 inline namespace v1 {
 
 class MessagePort;
+struct TypeIdentity;
 
 /// How a payload is written. Travels in 4 bits of the frame header, so the numbers are part of the wire
 /// format.
@@ -83,6 +85,10 @@ class PORTOLAN_API Sink {
   /// port being posted on, or must be listed and is not.
   std::uint32_t attach(MessagePort& port, Ownership ownership) { return attach_port(port, ownership); }
 
+  /// What is written is a value of this type, so that the port can tell its name to the peer; of static
+  /// duration.
+  void set_type(const TypeIdentity& type) noexcept { type_ = &type; }
+
  protected:
   explicit Sink(bool trusted) noexcept : trusted_(trusted) {}
 
@@ -94,6 +100,7 @@ class PORTOLAN_API Sink {
   std::byte* begin_ = nullptr;
   std::byte* cursor_ = nullptr;
   std::byte* end_ = nullptr;
+  const TypeIdentity* type_ = nullptr;  // null: the payload says nothing about types
 
  private:
   bool trusted_;
@@ -140,6 +147,9 @@ class PORTOLAN_API Source {
   /// closes nothing, and the message has its port again. Throws DataCloneError if there is no such port or it
   /// was taken before.
   void take_port(std::uint32_t index, MessagePort& into) { lend_port(index, into); }
+
+  /// The name of a type whose fingerprint stands in a message, as far as the sender has told it; else empty.
+  virtual std::string name_of_type(std::uint32_t fingerprint) const;
 
  protected:
   Source(const std::byte* payload, std::size_t bytes, Format format, bool trusted) noexcept

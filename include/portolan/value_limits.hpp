@@ -12,8 +12,14 @@
 namespace portolan {
 inline namespace v1 {
 
-/// The first byte of every value. Its high half is for flags, all 0 so far.
+/// The low half of the first byte of every value.
 inline constexpr std::byte kValueEncoding{1};
+
+/// A flag in its high half: the value is an object with its class version in front.
+inline constexpr std::byte kVersionInFront{0x10};
+
+/// That byte, and the fingerprint of the type's name.
+inline constexpr std::size_t kValueHeadBytes = 5;
 
 /// How deep objects with a `serialize` may be nested in each other, counted the same way on both sides;
 /// anything else that nests is bounded by its C++ type. A level of a tree or list takes 80 to 150 bytes of

@@ -7,23 +7,25 @@
 #pragma once
 
 #include <portolan/value_forms.hpp>
+#include <portolan/value_head.hpp>
 #include <portolan/value_reader.hpp>
 #include <portolan/value_writer.hpp>
 
 namespace portolan {
 inline namespace v1 {
 
-/// A message of Format::value: the byte kValueEncoding, then the value.
+/// A message of Format::value: its head, then the value.
 template <class T>
 struct ValueEncoding {
   static void write(const T& value, Sink& sink, Ownership ports) {
-    sink.write(&kValueEncoding, 1);
+    sink.set_type(type_identity<T>);
+    sink.write(value_head<T>.data(), kValueHeadBytes);
     ValueWriter(sink, ports) << value;
   }
 
   static T read(Source& source) {
     static_assert(std::is_default_constructible_v<T>, "a value is first made, then read");
-    if (*source.take(1) != kValueEncoding) refuse_value("value: an encoding that this version does not know");
+    require_head<T>(source);
     T value{};
     ValueReader reader(source);
     reader >> value;

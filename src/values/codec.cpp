@@ -8,13 +8,6 @@
 namespace portolan {
 inline namespace v1 {
 
-void require_format(const Source& source, Format wanted) {
-  if (source.format() != wanted) {
-    throw DataCloneError("value: the message holds " + std::string(name_of(source.format())) + ", read as " +
-                         std::string(name_of(wanted)));
-  }
-}
-
 void require_end(const Source& source) {
   if (source.left() != 0) {
     throw DataCloneError("value: " + std::to_string(source.left()) +

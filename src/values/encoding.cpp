@@ -11,6 +11,10 @@ inline namespace v1 {
 Sink::~Sink() = default;
 Source::~Source() = default;
 
+std::string Source::name_of_type(std::uint32_t) const {
+  return {};
+}
+
 std::string_view name_of(Format format) noexcept {
   switch (format) {
     case Format::bytes:

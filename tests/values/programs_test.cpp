@@ -107,6 +107,10 @@ class Settings {
 }  // namespace
 
 BOOST_CLASS_VERSION(Settings, 1)
+template <>
+inline constexpr std::string_view portolan::type_name<SettingsV0> = "org.example.Settings";
+template <>
+inline constexpr std::string_view portolan::type_name<Settings> = "org.example.Settings";
 
 TEST_CASE("a newer program reads an older one's settings, and the older refuses the newer's") {
   SettingsV0 old;

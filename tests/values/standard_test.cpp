@@ -2,6 +2,7 @@
 
 // Types of the standard library and Boost's wrappers inside values: round trips, and the bytes that
 // docs/values.md promises.
+#include <algorithm>
 #include <array>
 #include <bitset>
 #include <boost/serialization/array_wrapper.hpp>
@@ -34,14 +35,15 @@ using namespace portolan::testing;
 
 namespace {
 
-// The bytes of a value behind its first, which says "encoding 1".
+// The bytes of a value behind its head.
 template <class T>
 std::vector<int> bytes_of(const T& value) {
   const Message message = post(value);
   REQUIRE(message.format == Format::value);
-  REQUIRE(message.payload.at(0) == std::byte{1});
+  REQUIRE(message.payload.size() >= kValueHeadBytes);
+  REQUIRE(std::equal(value_head<T>.begin(), value_head<T>.end(), message.payload.begin()));
   std::vector<int> bytes;
-  for (std::size_t i = 1; i < message.payload.size(); ++i) {
+  for (std::size_t i = kValueHeadBytes; i < message.payload.size(); ++i) {
     bytes.push_back(std::to_integer<int>(message.payload[i]));
   }
   return bytes;
@@ -119,6 +121,15 @@ TEST_CASE("counts take 7 bits a byte") {
   CHECK(head_of(128) == Bytes{0x80, 1});
   CHECK(head_of(300) == Bytes{0xAC, 2});
   CHECK(head_of(16384) == Bytes{0x80, 0x80, 1});
+}
+
+TEST_CASE("a value begins with its encoding and the fingerprint of its type's name") {
+  const Message message = post(std::vector<Point>{{1, 2}});
+  const std::vector<int> bytes{0x01, 0x2b, 0x60, 0xb0, 0x93, 0x01, 0x00, 0x01, 0x00, 0x02, 0x00};
+  REQUIRE(message.payload.size() == bytes.size());
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    CHECK(message.payload[i] == static_cast<std::byte>(bytes[i]));
+  CHECK(post(Point{1, 2}).payload[0] == std::byte{0x11});  // an object: its version is next
 }
 
 TEST_CASE("objects are their version and what serialize writes") {
@@ -221,8 +232,11 @@ TEST_CASE("ports sit anywhere in a value, and the same one twice is refused by i
   CHECK(receive<MessagePort>(alone).number() == 9);
   CHECK_THROWS_AS(post(MessagePort()), DataCloneError);
 
-  Message twice = post(std::vector<std::uint8_t>{0, 0});
-  twice.ports = {5};
+  std::vector<MessagePort> two;
+  two.emplace_back(5);
+  two.emplace_back(6);
+  Message twice = post(std::move(two));
+  twice.payload.back() = std::byte{0};
   CHECK_THROWS_AS(receive<std::vector<MessagePort>>(twice), DataCloneError);
 }
 
