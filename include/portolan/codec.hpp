@@ -2,9 +2,10 @@
 
 // What is written how. The first rule that matches decides, at compile time and the same way in every
 // program:
-//   a contiguous range of std::byte: bytes | convertible to a (u8)string_view: text | codec<T>: custom |
-//   arithmetic or enumeration: number | is_plain<T>, unless it has a `serialize`: plain | else: value
-// The first five need no Boost. Format::value is the encoding of <portolan/values.hpp>, which must be
+//   portolan::Value: cbor | a contiguous range of std::byte: bytes | convertible to a (u8)string_view: text |
+//   codec<T>: custom | arithmetic or enumeration: number | is_plain<T>, unless it has a `serialize`: plain |
+//   else: value
+// All but the last need no Boost. Format::value is the encoding of <portolan/values.hpp>, which must be
 // included.
 #pragma once
 
@@ -25,8 +26,11 @@ inline namespace v1 {
 ///   static void write(const T&, Sink&);   // appends; what it throws reaches the caller of post_message
 ///   static T read(Source&);               // must take all bytes that are left; any std::exception refuses
 ///   the message
+/// A T with ports in it takes a third argument, `Ownership ports`, for write() to pass on to Sink::attach.
 template <class T>
 struct codec;
+
+class Value;  // <portolan/value.hpp>
 
 /// Specialise as true for a type whose memory may be copied to a peer as it is. Say so only if it has no
 /// pointers or views, no padding (its bytes would show the sender's memory), and no bit pattern that is not a
@@ -61,7 +65,9 @@ concept Plain = is_plain<T> && !requires(T & object, AnyArchive& archive) {
 /// The rules of the head of this file.
 template <class T>
 consteval Format format_of() {
-  if constexpr (ByteRange<T>) {
+  if constexpr (std::same_as<T, Value>) {
+    return Format::cbor;
+  } else if constexpr (ByteRange<T>) {
     return Format::bytes;
   } else if constexpr (TextLike<T>) {
     return Format::text;
@@ -92,17 +98,29 @@ requires(ByteRange<T> || TextLike<T>) std::span<const std::byte> flat_bytes(cons
   }
 }
 
+/// Writes what codec<T> makes of `value`.
+template <Coded T>
+void write_coded(const T& value, Sink& sink, Ownership ports) {
+  if constexpr (requires { codec<T>::write(value, sink, ports); }) {
+    codec<T>::write(value, sink, ports);
+  } else {
+    codec<T>::write(value, sink);
+  }
+}
+
 /// Writes `value` as format_of<T>() says. Ports inside it move if it is a non-const rvalue, else they must be
 /// listed; `value` itself is read only. Throws what the sink, the codec or a `serialize` throws.
-template <class Value>
-void encode(Value&& value, Sink& sink) {
-  using T = std::remove_cvref_t<Value>;
+template <class Given>
+void encode(Given&& value, Sink& sink) {
+  using T = std::remove_cvref_t<Given>;
   constexpr Format kFormat = format_of<T>();
+  constexpr bool kMoves = !std::is_lvalue_reference_v<Given> && !std::is_const_v<Given>;
+  [[maybe_unused]] constexpr Ownership kPorts = kMoves ? Ownership::moved : Ownership::must_be_listed;
   if constexpr (kFormat == Format::bytes || kFormat == Format::text) {
     const std::span<const std::byte> payload = flat_bytes(value);
     sink.write(payload.data(), payload.size());
-  } else if constexpr (kFormat == Format::custom) {
-    codec<T>::write(std::as_const(value), sink);
+  } else if constexpr (kFormat == Format::custom || kFormat == Format::cbor) {
+    write_coded<T>(value, sink, kPorts);
   } else if constexpr (kFormat == Format::number) {
     const auto message = number_message<T>(value);
     sink.write(message.data(), message.size());
@@ -111,8 +129,7 @@ void encode(Value&& value, Sink& sink) {
   } else {
     static_assert(
         requires { sizeof(ValueEncoding<T>); }, "posting this type needs #include <portolan/values.hpp>");
-    constexpr bool kMoves = !std::is_lvalue_reference_v<Value> && !std::is_const_v<Value>;
-    ValueEncoding<T>::write(value, sink, kMoves ? Ownership::moved : Ownership::must_be_listed);
+    ValueEncoding<T>::write(value, sink, kPorts);
   }
 }
 
@@ -173,7 +190,7 @@ T decode(Source& source) {
   } else {
     try {
       T value = [&] {
-        if constexpr (kFormat == Format::custom) {
+        if constexpr (kFormat == Format::custom || kFormat == Format::cbor) {
           return codec<T>::read(source);
         } else {
           static_assert(

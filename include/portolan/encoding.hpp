@@ -30,6 +30,7 @@ enum class Format : std::uint8_t {
   plain,      ///< the memory of one object whose type opts in with is_plain
   value,      ///< anything else: the encoding of docs/values.md
   custom,     ///< whatever the type's codec writes
+  cbor,       ///< a portolan::Value: one item of RFC 8949
 };
 
 /// "bytes", "text", ...; "unknown" for a number that is none of the above.

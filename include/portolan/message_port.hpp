@@ -254,18 +254,18 @@ class PORTOLAN_API MessagePort final : public EventTarget {
 
   template <class T>
   PostResult submit(T&& value, const PostOptions& options, std::chrono::nanoseconds patience) {
-    using Value = std::remove_cvref_t<T>;
-    constexpr Format kFormat = format_of<Value>();
+    using Bare = std::remove_cvref_t<T>;
+    constexpr Format kFormat = format_of<Bare>();
     if constexpr (kFormat == Format::bytes || kFormat == Format::text) {
       return submit_flat(flat_bytes(value), kFormat, options, patience);
     } else if constexpr (kFormat == Format::plain) {
       return submit_flat(std::as_bytes(std::span(std::addressof(value), 1)), kFormat, options, patience);
     } else if constexpr (kFormat == Format::number) {
-      return submit_flat(number_message<Value>(value), kFormat, options, patience);
+      return submit_flat(number_message<Bare>(value), kFormat, options, patience);
     } else {
       using Held = std::remove_reference_t<T>;
       return submit_encoded(
-          const_cast<Value*>(std::addressof(value)),
+          const_cast<Bare*>(std::addressof(value)),
           [](void* held, Sink& sink) { encode(static_cast<T&&>(*static_cast<Held*>(held)), sink); }, kFormat,
           options, patience);
     }

@@ -24,4 +24,5 @@
 #include <portolan/space.hpp>
 #include <portolan/transfer_list.hpp>
 #include <portolan/trust.hpp>
+#include <portolan/value.hpp>
 #include <portolan/worker.hpp>

@@ -151,7 +151,7 @@ void ValueWriter::write_coded(const T& value) {
   std::uint64_t bytes = 0;
   const std::size_t at = sink_.written();
   sink_.write(&bytes, sizeof bytes);
-  codec<T>::write(value, sink_);
+  portolan::write_coded(value, sink_, ports_);
   bytes = sink_.written() - at - sizeof bytes;
   sink_.overwrite(at, &bytes, sizeof bytes);
 }

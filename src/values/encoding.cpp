@@ -29,6 +29,8 @@ std::string_view name_of(Format format) noexcept {
       return "value";
     case Format::custom:
       return "custom";
+    case Format::cbor:
+      return "cbor";
   }
   return "unknown";
 }
