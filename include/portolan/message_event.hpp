@@ -25,6 +25,7 @@ struct Extent;
 }
 namespace port {
 class PortState;
+class MessageSource;
 class Segment;
 struct Enclosures;
 }  // namespace port
@@ -83,7 +84,7 @@ class PORTOLAN_API MessageContent {
         format_(other.format_),
         redelivered_(other.redelivered_),
         trusted_(other.trusted_),
-        broken_(other.broken_) {}
+        kept_(other.kept_) {}
   MessageContent& operator=(MessageContent&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_bytes_, other.size_bytes_);
@@ -91,7 +92,6 @@ class PORTOLAN_API MessageContent {
     format_ = other.format_;
     redelivered_ = other.redelivered_;
     trusted_ = other.trusted_;
-    broken_ = other.broken_;
     return *this;
   }
   ~MessageContent() {
@@ -104,16 +104,18 @@ class PORTOLAN_API MessageContent {
   Format format_ = Format::bytes;
   bool redelivered_ = false;
   bool trusted_ = true;
-  bool broken_ = false;  // what came along was cut off by the kernel: reading it is an error
+  bool kept_ = false;  // this is a Message, else a MessageEvent
 
  private:
   friend class port::PortState;
+  friend class port::MessageSource;
   friend class MessageEvent;
   friend class Message;
 
   void read(Decoder decoder, void* into);
   bool readable(Decoder decoder) noexcept;
   void close_enclosures() noexcept;
+  const port::Segment* segment() const noexcept;
 };
 
 /// A message as an event, at its port. Belongs to the port's receiving thread, and ends there; in a forked
@@ -146,6 +148,7 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
 
  private:
   friend class port::PortState;
+  friend class MessageContent;
   friend class Received;
   friend class Message;
 
@@ -163,7 +166,7 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
 /// between threads; not for two at a time.
 class PORTOLAN_API Message final : public MessageContent {
  public:
-  Message() noexcept = default;
+  Message() noexcept { kept_ = true; }
   Message(Message&& other) noexcept;
   Message& operator=(Message&& other) noexcept;
   ~Message();
@@ -178,6 +181,7 @@ class PORTOLAN_API Message final : public MessageContent {
   std::string_view text() const&& = delete;
 
  private:
+  friend class MessageContent;
   friend class MessageEvent;
   void let_go() noexcept;
 

@@ -12,11 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include <portolan/type_name.hpp>
 #include <portolan/value_limits.hpp>
 #include <portolan/value_writer.hpp>
 
 namespace portolan {
 inline namespace v1 {
+
+/// Throws DataCloneError: an object of a class whose `known` versions are older.
+[[noreturn]] PORTOLAN_API void refuse_version(std::string_view name, std::uint64_t sent, std::uint64_t known);
 
 class ValueReader {
  public:
@@ -160,7 +164,8 @@ void ValueReader::read_object(T& value) {
   if (++depth_ > kDepthLimit) refuse_value("value: objects nested deeper than the limit");
   if constexpr (is_versioned<T>) {
     version = read_count();
-    if (version > kVersion) refuse_value("value: an object of a later version than this program knows");
+    if (version > kVersion) [[unlikely]]
+      refuse_version(type_identity<T>.name, version, kVersion);
   }
   boost::serialization::serialize_adl(*this, value, static_cast<unsigned>(version));
   --depth_;

@@ -177,7 +177,7 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
   if (mark) return Endpoint::Take::mark;
   if (enclose(endpoint, table, descriptors, *enclosures, refused)) {
     event.size_bytes_ = parts->payload_bytes;
-    event.broken_ = cut || (parts->body_bytes != 0 && !enclosures->body);
+    enclosures->broken = cut || (parts->body_bytes != 0 && !enclosures->body);
     if (enclosures->body) {
       event.data_ = enclosures->body.bytes().data();
       event.size_bytes_ = parts->body_bytes;

@@ -20,6 +20,7 @@ struct Enclosures {
   std::vector<FileDescriptor> descriptors;
   os::Mapping body;                           // a payload that travelled in a file of its own
   std::uint64_t body_bytes = 0;               // what the writer counts for it, also if it was lost
+  bool broken = false;                        // the kernel has cut some of it off: reading it is an error
   std::unique_ptr<std::byte[]> private_copy;  // a foreign peer's payload, out of its reach
 };
 

@@ -26,6 +26,7 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexc
       room_sleeper_(outgoing().writer_sleep),
       writer_waker_(incoming().writer_sleep),
       arrivals_(incoming()),
+      names_(outgoing()),
       sleeper_fences_(os::membarrier_registered()) {
   enrol();
 }
@@ -93,6 +94,7 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
 bool Endpoint::load_halves(ring::Adoption how) noexcept {
   reader_sleeper_.adopt();
   room_sleeper_.adopt();
+  names_.adopt();
   if (!writer_.adopt(how) || !reader_.adopt(how)) return false;
   return true;
 }

@@ -33,6 +33,7 @@
 #include "port/segment.hpp"
 #include "port/spin_budget.hpp"
 #include "port/thread_sleeper.hpp"
+#include "ring/name_table.hpp"
 #include "ring/reader.hpp"
 #include "ring/sleep_word.hpp"
 #include "ring/writer.hpp"
@@ -131,6 +132,7 @@ class Endpoint final : public ForkGuarded {
     writer_.commit(header);
     wake_reader_if_asleep();
   }
+  ring::NameTable& names() noexcept { return names_; }
   // Waits until a payload fits (or a body in a file of its own), the peer is gone, or the time is up.
   // With `packet`, room for one in the socket too.
   Wait wait_for_room(std::uint64_t payload_bytes, bool packet, std::int64_t deadline_ns) noexcept;
@@ -250,6 +252,7 @@ class Endpoint final : public ForkGuarded {
   std::mutex waking_writer_;  // guards the next one: kept messages are let go of on any thread
   ring::Waker writer_waker_;
   Arrivals arrivals_;
+  ring::NameTable names_;
   std::error_code refused_;
   SpinBudget spin_budget_;
   std::uint32_t dry_looks_ = 0;

@@ -16,14 +16,11 @@ namespace portolan {
 
 namespace port {
 
-namespace {
-
 // A message's payload and ports, for the time of one read. Ports are only lent until it has succeeded.
 class MessageSource final : public Source {
  public:
-  MessageSource(const std::byte* payload, std::size_t bytes, Format format, bool trusted,
-                Enclosures* enclosures) noexcept
-      : Source(payload, bytes, format, trusted), enclosures_(enclosures) {}
+  explicit MessageSource(const MessageContent& content) noexcept
+      : Source(content.data_, content.size_bytes_, content.format_, content.trusted_), content_(content) {}
   ~MessageSource() override {
     for (MessagePort* const slot : lent_) PortAccess::state(*slot)->set_lent(false);
   }
@@ -32,12 +29,17 @@ class MessageSource final : public Source {
     for (MessagePort* const slot : lent_) PortAccess::take(*slot)->set_lent(false);
     lent_.clear();
   }
+  std::string name_of_type(std::uint32_t fingerprint) const override {
+    const Segment* const segment = content_.segment();
+    return segment != nullptr ? segment->name_of_type(fingerprint) : std::string();
+  }
 
  private:
   void lend_port(std::uint32_t index, MessagePort& into) override {
-    if (enclosures_ == nullptr || index >= enclosures_->ports.size())
+    Enclosures* const enclosures = content_.enclosures_;
+    if (enclosures == nullptr || index >= enclosures->ports.size())
       throw DataCloneError("data: the value names a port that did not come with the message");
-    MessagePort& slot = enclosures_->ports[index];
+    MessagePort& slot = enclosures->ports[index];
     const std::shared_ptr<PortState>& state = PortAccess::state(slot);
     if (!state)
       throw DataCloneError(
@@ -48,30 +50,36 @@ class MessageSource final : public Source {
     PortAccess::put(into, state);
   }
 
-  Enclosures* enclosures_;
+  const MessageContent& content_;
   std::vector<MessagePort*> lent_;
 };
-
-}  // namespace
 
 }  // namespace port
 
 inline namespace v1 {
 
+// Of the channel that it came through, while something of it is here.
+const port::Segment* MessageContent::segment() const noexcept {
+  if (kept_) return static_cast<const Message&>(*this).segment_.get();
+  const port::PortState* const state = static_cast<const MessageEvent&>(*this).port_;
+  port::Endpoint* const endpoint = state != nullptr ? state->used() : nullptr;
+  return endpoint != nullptr ? &endpoint->segment() : nullptr;
+}
+
 void MessageContent::read(Decoder decoder, void* into) {
-  if (broken_)
+  if (enclosures_ != nullptr && enclosures_->broken)
     throw DataCloneError(
         "data: what belongs to this message was cut off on its way, as this process had no descriptors left; "
         "raise RLIMIT_NOFILE (ulimit -n) and have it sent again");
-  port::MessageSource source(data_, size_bytes_, format_, trusted_, enclosures_);
+  port::MessageSource source(*this);
   decoder(source, into);
   source.succeeded();
 }
 
 bool MessageContent::readable(Decoder decoder) noexcept {
-  if (broken_) return false;
+  if (enclosures_ != nullptr && enclosures_->broken) return false;
   try {
-    port::MessageSource source(data_, size_bytes_, format_, trusted_, enclosures_);
+    port::MessageSource source(*this);
     decoder(source, nullptr);
     return true;
   } catch (const DataCloneError&) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "os/socket.hpp"
+#include "port/enclosures.hpp"
 #include "port/port_state.hpp"
 #include "port/reporting.hpp"
 
@@ -189,7 +190,7 @@ bool PortState::serve_message(Endpoint& endpoint) {
     retry_later();
     return false;
   }
-  if (event.broken_) {
+  if (event.enclosures_ != nullptr && event.enclosures_->broken) {
     dispatch_message_error(event);
   } else {
     dispatch(event);

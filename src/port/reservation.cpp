@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <portolan/error.hpp>
+#include <portolan/type_name.hpp>
 
 #include "os/memory_file.hpp"
 #include "os/pause.hpp"
@@ -17,6 +18,9 @@
 namespace portolan::port {
 
 namespace {
+
+// Of the name of a type, so that several fit into the table.
+constexpr std::size_t kMostToldLetters = 120;
 
 // Of a kernel that does not send a packet.
 const char* cure_of(std::error_code error) {
@@ -124,6 +128,12 @@ std::uint32_t Reservation::attach_port(MessagePort& port, Ownership ownership) {
   return shipment_.reach(port, ownership);
 }
 
+// What the peer says in its error if it reads the value as another type.
+void Reservation::tell_type() noexcept {
+  const std::string_view name = type_->name.substr(0, kMostToldLetters);
+  endpoint_->names().tell(type_->fingerprint, std::as_bytes(std::span(name)));
+}
+
 PostResult Reservation::drop(PostResult result) noexcept {
   shipment_.lost();
   return result;
@@ -143,6 +153,8 @@ PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
     if (endpoint_ == nullptr)
       return drop(port_->gone_by_moving() ? PostResult::detached : PostResult::closed);
     if (shipment_.doomed()) return drop(PostResult::closed);
+    if (type_ != nullptr && !endpoint_->names().told_last(type_->fingerprint)) [[unlikely]]
+      tell_type();
     switch (try_send(format)) {
       case Sent::yes:
         return PostResult::posted;

@@ -57,6 +57,7 @@ class Reservation final : public Sink {
   std::uint32_t attach_port(MessagePort& port, Ownership ownership) override;
 
   bool too_large(std::size_t bytes) const noexcept;
+  void tell_type() noexcept;
   void leave_ring() noexcept;
   void leave_port() noexcept;
   void move_to_heap(std::size_t capacity_bytes);

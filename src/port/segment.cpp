@@ -2,6 +2,7 @@
 
 #include "port/segment.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <new>
@@ -10,6 +11,7 @@
 #include "os/fork_watch.hpp"
 #include "os/memory_file.hpp"
 #include "port/endpoint.hpp"
+#include "ring/name_table.hpp"
 #include "wire/bytes.hpp"
 
 namespace portolan::port {
@@ -126,6 +128,20 @@ void Segment::hand_back_kept() noexcept {
   if (os::forked_since(fork_generation_)) return;
   const std::lock_guard lock(owner_mutex_);
   if (owner_ != nullptr) owner_->hand_back_kept();
+}
+
+std::string Segment::name_of_type(std::uint32_t fingerprint) const {
+  for (const ring::DirectionLines& direction : page_->direction) {
+    const ring::NameList told(direction);
+    const std::span<const std::byte> name = told.find(fingerprint);
+    // A peer wrote it, and it goes into a text for people.
+    std::string shown(name.size(), '?');
+    std::transform(name.begin(), name.end(), shown.begin(), [](std::byte letter) {
+      return letter >= std::byte{' '} && letter < std::byte{0x7f} ? static_cast<char>(letter) : '?';
+    });
+    if (!shown.empty()) return shown;
+  }
+  return {};
 }
 
 void Segment::forget() noexcept {

@@ -80,6 +80,8 @@ class Segment {
   }
   int file() const noexcept { return file_.get(); }
   FileDescriptor take_file() noexcept { return std::move(file_); }
+  // As either end has told it; empty if none has.
+  std::string name_of_type(std::uint32_t fingerprint) const;
 
   // The address keeps its bytes, as a private copy, whatever the channel's next owner does to the memory.
   std::error_code privatise(const std::byte* begin, std::uint64_t bytes) noexcept;

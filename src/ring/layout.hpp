@@ -5,7 +5,7 @@
 //   0x000  Header                      written once by the creator, then constant
 //   0x100  Generation of A, of B       one line each; compare-and-swapped by moves and adoptions
 //   0x180  EndpointLine of A, of B     written by the endpoint's owner
-//   0x200  DirectionLines A->B         four lines, two block maps, the first extent (1280 bytes)
+//   0x200  DirectionLines A->B         four lines, two block maps, names, the first extent (896 bytes)
 //   0x900  DirectionLines B->A
 //   0x1000 blocks A->B, then B->A      block_bytes each, block_count a direction
 //
@@ -22,10 +22,11 @@ namespace portolan::ring {
 
 inline constexpr std::size_t kLineBytes = 64;
 inline constexpr std::size_t kControlBytes = 4096;
-inline constexpr std::size_t kFirstExtentBytes = 1280;
+inline constexpr std::size_t kNameTableBytes = 384;
+inline constexpr std::size_t kFirstExtentBytes = 896;
 inline constexpr std::uint32_t kMaxBlocks = 1024;
 inline constexpr std::uint64_t kMagic = 0x4e414c4f54524f50;  // "PORTOLAN"
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 
 enum class Side : std::uint8_t { a = 0, b = 1 };
 constexpr Side other(Side side) noexcept {
@@ -73,7 +74,7 @@ struct alignas(kLineBytes) WriterLine {
   std::atomic<std::uint64_t> message_bytes;  // posted
   std::atomic<std::uint64_t> large_bytes;    // posted in files of their own
   std::atomic<std::uint32_t> fences;         // 1: this writer fences after each publication ("Sleeping")
-  std::uint32_t zero;
+  std::atomic<std::uint32_t> name_bytes;     // of the names told ("Names")
 };
 
 // Written by whoever owns the direction's reading endpoint.
@@ -104,6 +105,7 @@ struct DirectionLines {
   SleepLine writer_sleep;
   alignas(kLineBytes) BlockMapWords alloc;  // toggled by the writer; a block is free when both bits are equal
   alignas(kLineBytes) BlockMapWords rel;    // toggled by the reader
+  alignas(kLineBytes) std::byte names[kNameTableBytes];  // appended to by the writer
   alignas(kLineBytes) std::byte first_extent[kFirstExtentBytes];
 };
 
@@ -131,7 +133,7 @@ static_assert(sizeof(WriterLine) == 64 && offsetof(WriterLine, extent) == 0 &&
               offsetof(WriterLine, intent) == 8);
 static_assert(offsetof(WriterLine, next_transfer) == 16 && offsetof(WriterLine, message_count) == 24);
 static_assert(offsetof(WriterLine, message_bytes) == 32 && offsetof(WriterLine, large_bytes) == 40);
-static_assert(offsetof(WriterLine, fences) == 48);
+static_assert(offsetof(WriterLine, fences) == 48 && offsetof(WriterLine, name_bytes) == 52);
 static_assert(sizeof(ReaderLine) == 64 && offsetof(ReaderLine, cursor) == 0 &&
               offsetof(ReaderLine, handed_count) == 8);
 static_assert(offsetof(ReaderLine, message_count) == 16 && offsetof(ReaderLine, message_bytes) == 24);
@@ -142,7 +144,8 @@ static_assert(offsetof(EndpointLine, adoption_count) == 8 && offsetof(SleepLine,
 static_assert(sizeof(BlockMapWords) == 128 && sizeof(DirectionLines) == 0x700);
 static_assert(offsetof(DirectionLines, reader) == 0x40 && offsetof(DirectionLines, reader_sleep) == 0x80);
 static_assert(offsetof(DirectionLines, writer_sleep) == 0xc0 && offsetof(DirectionLines, alloc) == 0x100);
-static_assert(offsetof(DirectionLines, rel) == 0x180 && offsetof(DirectionLines, first_extent) == 0x200);
+static_assert(offsetof(DirectionLines, rel) == 0x180 && offsetof(DirectionLines, names) == 0x200);
+static_assert(offsetof(DirectionLines, first_extent) == 0x380);
 static_assert(offsetof(ControlPage, generation) == 0x100 && offsetof(ControlPage, endpoint) == 0x180);
 static_assert(offsetof(ControlPage, direction) == 0x200 && sizeof(ControlPage) == kControlBytes);
 

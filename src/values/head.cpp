@@ -64,5 +64,10 @@ void refuse_head(Source& source, const std::byte* head, const TypeIdentity& want
   refuse(describe_sent(source, head), wanted.name);
 }
 
+void refuse_version(std::string_view name, std::uint64_t sent, std::uint64_t known) {
+  const std::string wanted(name);
+  refuse(wanted + " v" + std::to_string(sent), wanted + " v" + std::to_string(known) + ", the last one here");
+}
+
 }  // namespace v1
 }  // namespace portolan

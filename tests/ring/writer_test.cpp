@@ -213,17 +213,17 @@ TEST_CASE("a drained ring takes the largest frame, whatever run is kept") {
 
 TEST_CASE("a kernel that gives no memory is no full ring, and the next attempt may succeed") {
   Ends ends;
-  REQUIRE(post(ends.writer, 1000, 0));
+  REQUIRE(post(ends.writer, 700, 0));
   ends.memory.refuse_mapping = true;
-  CHECK(!post(ends.writer, 1000, 1));
+  CHECK(!post(ends.writer, 700, 1));
   CHECK(ends.writer.refusal() == Writer::Refusal::kernel);
   ends.memory.refuse_mapping = false;
   ends.memory.refuse_allocation = true;
-  CHECK(!post(ends.writer, 1000, 1));
+  CHECK(!post(ends.writer, 700, 1));
   CHECK(ends.writer.refusal() == Writer::Refusal::kernel);
   CHECK(ends.memory.used_blocks() == 0);
   ends.memory.refuse_allocation = false;
-  CHECK(post(ends.writer, 1000, 1));
+  CHECK(post(ends.writer, 700, 1));
   CHECK(take_and_release(ends.reader, 0));
   CHECK(take_and_release(ends.reader, 1));
 }

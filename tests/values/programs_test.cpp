@@ -125,8 +125,10 @@ TEST_CASE("a newer program reads an older one's settings, and the older refuses 
   const Settings again = round_trip(now);
   CHECK(again.settings == now.settings);
   CHECK(again.comment == now.comment);
-  CHECK_THROWS_WITH_AS(receive<SettingsV0>(post(now)),
-                       "value: an object of a later version than this program knows", DataCloneError);
+  CHECK_THROWS_WITH_AS(
+      receive<SettingsV0>(post(now)),
+      "value: sent: org.example.Settings v1, read as: org.example.Settings v0, the last one here",
+      DataCloneError);
 }
 
 namespace {
