@@ -196,17 +196,17 @@ TEST_CASE("a commit that found no memory for a block may be tried again with the
   std::vector<MessageChannel> channels(20);
   std::vector<MessagePort> ports;
   for (MessageChannel& each : channels) ports.push_back(std::move(each.port1));
-  Space space = channel.port1.reserve(1000);  // without its table it fits where there is memory
+  Space space = channel.port1.reserve(700);  // without its table it fits where there is memory
   std::fill(space.bytes().begin(), space.bytes().end(), std::byte{'s'});
   with_memory_refused(SYS_fallocate, ENOSPC, [&] {
     for (int attempt = 0; attempt < 2; ++attempt)
-      check_refused(ENOSPC, [&] { space.commit(1000, {.transfer = TransferList(ports)}); },
+      check_refused(ENOSPC, [&] { space.commit(700, {.transfer = TransferList(ports)}); },
                     {"post_message(", "\"blocks\"", "no memory"});
   });
   for (MessagePort& port : ports) CHECK(port.is_open());
-  space.commit(1000, {.transfer = TransferList(ports)});
+  space.commit(700, {.transfer = TransferList(ports)});
   Received received = channel.port2.receive();
-  CHECK(received->text() == std::string(1000, 's'));
+  CHECK(received->text() == std::string(700, 's'));
   CHECK(received->ports().size() == 20);
 }
 

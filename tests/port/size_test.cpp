@@ -78,7 +78,7 @@ TEST_CASE("a message of a reservation that was cut short is as long as was commi
   const PortCensus census;
   MessageChannel channel({.limit_bytes = 1 << 20});
   std::vector<std::uint64_t> sizes;
-  add_around(sizes, 1200, 60);
+  add_around(sizes, 820, 60);
   add_around(sizes, 65'536, 20);
   for (const std::uint64_t size : sizes) {
     Space space = channel.port1.reserve(size + size / 2);
