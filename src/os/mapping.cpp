@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/interprocess/mapped_region.hpp>
+#include <cerrno>
 #include <cstring>
 #include <new>
 #include <sys/mman.h>
@@ -75,9 +76,22 @@ Mapping Mapping::try_map(int file, Access access, std::uint64_t offset, std::siz
     return mapping;
   }
   try {
-    const auto mode = access == Access::read_write ? interprocess::read_write : interprocess::read_only;
-    mapping.region_ = std::make_unique<Region>(MappableFile(file), mode,
-                                               static_cast<interprocess::offset_t>(offset), size_bytes);
+    const auto map = [&](interprocess::mode_t mode) {
+      mapping.region_ = std::make_unique<Region>(MappableFile(file), mode,
+                                                 static_cast<interprocess::offset_t>(offset), size_bytes);
+    };
+    if (access == Access::read_write) {
+      map(interprocess::read_write);
+    } else {
+      try {
+        map(interprocess::read_only);
+      } catch (const interprocess::interprocess_exception& refused) {
+        if (refused.get_native_error() != EPERM) throw;
+        // Before Linux 6.7 a file sealed against writing cannot be shared if it is open for it. A private
+        // mapping shows the same pages, and nobody writes them.
+        map(interprocess::read_private);
+      }
+    }
     if (::madvise(mapping.region_->get_address(), size_bytes, MADV_DONTFORK) != 0) {
       error = last_error();
       return {};
@@ -124,6 +138,14 @@ void Mapping::restore(int file) noexcept {
     return;
   ::madvise(target, length, MADV_DONTFORK);
   copied_begin_ = copied_end_ = 0;
+}
+
+void Mapping::prefer_huge_pages() noexcept {
+  ::madvise(bytes_.data(), bytes_.size(), MADV_HUGEPAGE);
+}
+
+std::error_code Mapping::populate() noexcept {
+  return ::madvise(bytes_.data(), bytes_.size(), MADV_POPULATE_WRITE) == 0 ? std::error_code() : last_error();
 }
 
 void Mapping::forget() noexcept {

@@ -38,6 +38,11 @@ class Mapping {
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
   [[nodiscard]] explicit operator bool() const noexcept { return !bytes_.empty(); }
 
+  /// Advice to the kernel: huge pages, where memory files may have them.
+  void prefer_huge_pages() noexcept;
+  /// Gives all of it memory and page tables now. On error some of it may be left out.
+  [[nodiscard]] std::error_code populate() noexcept;
+
   /// Takes every private copy back: the addresses show `file`, the one that was mapped, again. If the kernel
   /// refuses, the copies stay.
   void restore(int file) noexcept;

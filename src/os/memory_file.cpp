@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <string>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -31,11 +32,11 @@ constexpr std::string_view kCure = "close descriptors, raise RLIMIT_NOFILE (ulim
   throw_refusal(last_error(), call, "portolan", kCure);
 }
 
-FileDescriptor create(std::uint64_t size_bytes) {
+FileDescriptor create(std::uint64_t size_bytes, const char* name = "portolan") {
   // NOEXEC_SEAL implies ALLOW_SEALING, but a kernel that does not know the one needs to be told the other.
   constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  FileDescriptor file(::memfd_create("portolan", kFlags | MFD_NOEXEC_SEAL));
-  if (!file && errno == EINVAL) file.reset(::memfd_create("portolan", kFlags));
+  FileDescriptor file(::memfd_create(name, kFlags | MFD_NOEXEC_SEAL));
+  if (!file && errno == EINVAL) file.reset(::memfd_create(name, kFlags));
   if (!file) refuse("memfd_create");
   // Else whoever is given a read-only descriptor could open it again for writing through /proc.
   if (::fchmod(file.get(), S_IRUSR | S_IWUSR) != 0) refuse("fchmod");
@@ -56,8 +57,11 @@ std::error_code change_range(int file, int mode, std::uint64_t offset, std::uint
 }
 
 FileFault check_seals(int seals, FileRole role) noexcept {
-  if ((seals & kSizeSeals) != kSizeSeals) return FileFault::size_not_sealed;
-  const bool fits = role == FileRole::segment ? (seals & kWriteSeals) == 0 : (seals & F_SEAL_WRITE) != 0;
+  // A buffer's owner may still make it immutable, and nobody but its owner is harmed by another seal.
+  const int wanted = role == FileRole::buffer ? F_SEAL_SHRINK | F_SEAL_GROW : kSizeSeals;
+  if ((seals & wanted) != wanted) return FileFault::size_not_sealed;
+  const bool fits =
+      role == FileRole::immutable_body ? (seals & F_SEAL_WRITE) != 0 : (seals & kWriteSeals) == 0;
   return fits ? FileFault::none : FileFault::wrong_seals;
 }
 
@@ -83,6 +87,15 @@ FileDescriptor create_segment_file(std::uint64_t size_bytes) {
 
 FileDescriptor create_body_file(std::uint64_t size_bytes) {
   return create(size_bytes);
+}
+
+FileDescriptor create_buffer_file(std::uint64_t size_bytes, std::string_view label) {
+  constexpr std::size_t kMostLabelBytes = 63;  // as a channel's; the kernel would take 249 bytes in all
+  std::string name = "portolan";
+  if (!label.empty()) name.append(":").append(label.substr(0, kMostLabelBytes));
+  FileDescriptor file = create(size_bytes, name.c_str());
+  if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) refuse("fcntl(F_ADD_SEALS)");
+  return file;
 }
 
 std::error_code allocate(int file, std::uint64_t offset, std::uint64_t size_bytes) noexcept {
@@ -143,7 +156,7 @@ FileInspection inspect_file(int file, FileRole role, FileBounds bounds) noexcept
   struct stat status {};
   if (::fstat(file, &status) != 0 || status.st_size < 0) return {FileFault::wrong_size, 0};
   const auto size_bytes = static_cast<std::uint64_t>(status.st_size);
-  const bool whole_pages = role == FileRole::immutable_body || size_bytes % page_bytes() == 0;
+  const bool whole_pages = role != FileRole::segment || size_bytes % page_bytes() == 0;
   if (!whole_pages || size_bytes < bounds.min_bytes || size_bytes > bounds.max_bytes) {
     return {FileFault::wrong_size, 0};
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Memory files (memfd): the segments that two processes write, and the immutable files that carry large
-// bodies. Also the checks on such a file that somebody else made, in the order in which they are safe:
-// nothing is asked that a file system in user space would answer before the kernel has said that the file is
-// memory.
+// Memory files (memfd): the segments that two processes write, the immutable files that carry large bodies,
+// and the buffers that users fill. Also the checks on such a file that somebody else made, in the order in
+// which they are safe: nothing is asked that a file system in user space would answer before the kernel has
+// said that the file is memory.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,10 @@ namespace portolan::os {
 /// immutable with seal_immutable. Throws PortError.
 [[nodiscard]] FileDescriptor create_body_file(std::uint64_t size_bytes);
 
+/// A sparse file of `size_bytes` for a user's buffer, for its owner's uid only: its size can never change
+/// again, and its contents can until seal_immutable. /proc shows it as "portolan:label". Throws PortError.
+[[nodiscard]] FileDescriptor create_buffer_file(std::uint64_t size_bytes, std::string_view label);
+
 /// Reserves memory for a range, so that touching it cannot fault; what is there already stays.
 [[nodiscard]] std::error_code allocate(int file, std::uint64_t offset, std::uint64_t size_bytes) noexcept;
 
@@ -49,6 +53,7 @@ namespace portolan::os {
 enum class FileRole : std::uint8_t {
   segment,         // both sides write: size sealed, contents not
   immutable_body,  // nobody writes: size and contents sealed
+  buffer,          // its owner writes, and may seal it: size sealed, contents not
 };
 
 enum class FileFault : std::uint8_t {

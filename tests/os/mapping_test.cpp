@@ -3,14 +3,19 @@
 // Mappings: shared, not inherited, and replaceable under the same addresses.
 #include "os/mapping.hpp"
 
+#include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <utility>
 
 #include <portolan/error.hpp>
 
 #include "os/memory_file.hpp"
+#include "os/refused_call.hpp"
 #include "support/child_process.hpp"
 #include "support/resource_census.hpp"
 
@@ -113,4 +118,21 @@ TEST_CASE("a private copy of what is not mapped is refused") {
   CHECK(mapping.replace_with_private_copy(kPage + 1, 0) == std::errc::invalid_argument);
   CHECK(mapping.replace_with_private_copy(1, SIZE_MAX) == std::errc::invalid_argument);
   CHECK_FALSE(mapping.replace_with_private_copy(kPage, 0));
+}
+
+TEST_CASE("a file sealed against writing is mapped where the kernel shares it with no writable descriptor") {
+  const FileDescriptor file = create_body_file(kPage);
+  REQUIRE_FALSE(write_all(file.get(), std::array{std::byte{42}}, 0));
+  REQUIRE_FALSE(seal_immutable(file.get()));
+  ChildProcess child = ChildProcess::fork([&] {
+    // As Linux before 6.7 has it: MAP_SHARED, the fourth argument's lowest bit, is EPERM.
+    PORTOLAN_CHILD_REQUIRE(portolan::testing::refuse_call(SYS_mmap, EPERM, 3, MAP_SHARED));
+    const Mapping mapping(file.get(), Mapping::Access::read_only, 0, kPage);
+    PORTOLAN_CHILD_REQUIRE(mapping.bytes()[0] == std::byte{42});
+    std::error_code refused;
+    PORTOLAN_CHILD_REQUIRE(!Mapping::try_map(file.get(), Mapping::Access::read_write, 0, kPage, refused));
+    PORTOLAN_CHILD_REQUIRE(refused == std::errc::operation_not_permitted);
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
 }

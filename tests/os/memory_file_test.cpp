@@ -177,3 +177,25 @@ TEST_CASE("a body that is sealed only against later mappings does not pass") {
   const FileDescriptor file = sealed_memory(kPage, kSizeSeals | F_SEAL_FUTURE_WRITE);
   CHECK(inspect_file(file.get(), FileRole::immutable_body, any_size()).fault == FileFault::wrong_seals);
 }
+
+TEST_CASE("a buffer's file can be written until it is sealed, and is then an immutable one") {
+  const FileDescriptor file = create_buffer_file(100, "label");
+  CHECK(inspect_file(file.get(), FileRole::buffer, {100, 100}).size_bytes == 100);
+  CHECK(inspect_file(file.get(), FileRole::immutable_body, {100, 100}).fault == FileFault::size_not_sealed);
+  CHECK(inspect_file(open_again(file, O_RDONLY).get(), FileRole::buffer, {100, 100}).fault ==
+        FileFault::wrong_access);
+  CHECK(::ftruncate(file.get(), 1) != 0);
+  REQUIRE_FALSE(seal_immutable(file.get()));
+  CHECK(inspect_file(file.get(), FileRole::immutable_body, {100, 100}));
+  CHECK(inspect_file(file.get(), FileRole::buffer, {100, 100}).fault == FileFault::wrong_seals);
+}
+
+TEST_CASE("a file cannot be sealed while somebody could write it through a mapping") {
+  const FileDescriptor file = create_buffer_file(kPage, {});
+  void* const page = ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  REQUIRE(page != MAP_FAILED);
+  CHECK(seal_immutable(file.get()) == std::errc::device_or_resource_busy);
+  CHECK(inspect_file(file.get(), FileRole::buffer, {kPage, kPage}));
+  ::munmap(page, kPage);
+  CHECK_FALSE(seal_immutable(file.get()));
+}
