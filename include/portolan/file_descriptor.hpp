@@ -9,11 +9,22 @@
 #include <portolan/export.hpp>
 
 namespace portolan {
+
+namespace port {
+struct DescriptorAccess;
+}
+
 inline namespace v1 {
 
 /// Owns a descriptor of any kind, or none. Move-only; a moved-from object owns none. Not for concurrent use
 /// by several threads. Closing never throws and preserves errno; an error that close() reports is ignored,
 /// since the descriptor is gone all the same.
+///
+/// Close(2) may wait, for a server that keeps the file or for data that a socket still has to send. Of a
+/// descriptor that came over a channel with Trust::foreign somebody else decides for how long: it, and its
+/// duplicates made here, are closed by one thread of the library, which the first of them starts. Without
+/// memory or threads to spare they are closed where they are, and what is not closed when the program ends
+/// goes with it.
 class PORTOLAN_API FileDescriptor {
  public:
   /// Owns none.
@@ -23,9 +34,11 @@ class PORTOLAN_API FileDescriptor {
   constexpr explicit FileDescriptor(int descriptor) noexcept
       : descriptor_(descriptor < 0 ? -1 : descriptor) {}
 
-  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_(other.release()) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : foreign_(other.foreign_), descriptor_(other.release()) {}
   FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    const bool foreign = other.foreign_;
     reset(other.release());
+    foreign_ = foreign;
     return *this;
   }
   ~FileDescriptor() { reset(); }
@@ -37,25 +50,38 @@ class PORTOLAN_API FileDescriptor {
   [[nodiscard]] constexpr explicit operator bool() const noexcept { return descriptor_ >= 0; }
 
   /// Gives the descriptor to the caller, who closes it; this object owns none afterwards.
-  [[nodiscard]] constexpr int release() noexcept { return std::exchange(descriptor_, -1); }
+  [[nodiscard]] constexpr int release() noexcept {
+    if (noted_ != nullptr) *std::exchange(noted_, nullptr) = nullptr;
+    return std::exchange(descriptor_, -1);
+  }
 
   /// Closes what is owned and takes `descriptor` over.
   void reset(int descriptor = -1) noexcept {
-    const int old = std::exchange(descriptor_, descriptor < 0 ? -1 : descriptor);
-    if (old >= 0) close_now(old);
+    const int old = release();
+    const bool foreign = std::exchange(foreign_, false);
+    descriptor_ = descriptor < 0 ? -1 : descriptor;
+    if (old >= 0) close_now(old, foreign);
   }
 
   /// Another descriptor of the same open file, closed on exec. Throws PortError when the kernel has no room,
   /// or when nothing is owned (EBADF); this object is unchanged.
-  [[nodiscard]] FileDescriptor duplicate() const { return duplicate_of(descriptor_); }
+  [[nodiscard]] FileDescriptor duplicate() const {
+    FileDescriptor copy = duplicate_of(descriptor_);
+    copy.foreign_ = foreign_;
+    return copy;
+  }
 
   /// The same for a descriptor that somebody else owns.
   [[nodiscard]] static FileDescriptor duplicate_of(int descriptor);
 
  private:
-  static void close_now(int descriptor) noexcept;
+  friend struct port::DescriptorAccess;
 
+  static void close_now(int descriptor, bool foreign) noexcept;
+
+  bool foreign_ = false;  // came from a foreign peer
   int descriptor_ = -1;
+  FileDescriptor** noted_ = nullptr;  // where a message that is being written has noted this object
 };
 
 }  // namespace v1

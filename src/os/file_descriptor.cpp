@@ -7,6 +7,7 @@
 
 #include <portolan/file_descriptor.hpp>
 
+#include "os/descriptor_closer.hpp"
 #include "os/refusal.hpp"
 
 namespace portolan {
@@ -21,10 +22,10 @@ FileDescriptor FileDescriptor::duplicate_of(int descriptor) {
   return FileDescriptor(copy);
 }
 
-void FileDescriptor::close_now(int descriptor) noexcept {
-  // After EINTR Linux has closed it all the same; trying again could close somebody else's.
+void FileDescriptor::close_now(int descriptor, bool foreign) noexcept {
   const int saved = errno;
-  ::close(descriptor);
+  // After EINTR Linux has closed it all the same; trying again could close somebody else's.
+  if (!foreign || !os::close_elsewhere(descriptor)) ::close(descriptor);
   errno = saved;
 }
 

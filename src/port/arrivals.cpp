@@ -10,6 +10,7 @@
 
 #include "os/descriptor_room.hpp"
 #include "os/socket.hpp"
+#include "port/descriptor_access.hpp"
 
 namespace portolan::port {
 
@@ -21,6 +22,10 @@ constexpr unsigned kMostPackets = 4096;
 // What a look at the socket has brought, as a packet of the protocol.
 std::optional<wire::Packet> decode(std::span<const std::byte> bytes, const os::ReceivedPacket& received) {
   return received.data_truncated ? std::nullopt : wire::decode_packet(bytes.first(received.size_bytes));
+}
+
+void mark(std::span<FileDescriptor> descriptors, bool foreign) noexcept {
+  for (FileDescriptor& each : descriptors) DescriptorAccess::set_foreign(each, foreign);
 }
 
 // One byte more than a packet, so that a longer one is seen to be longer.
@@ -81,7 +86,7 @@ bool Arrivals::drop(int socket) noexcept {
 }
 
 Arrivals::Collected Arrivals::open(Received received, std::uint32_t descriptor_count,
-                                   std::vector<FileDescriptor>& descriptors) {
+                                   std::vector<FileDescriptor>& descriptors) const {
   if (received.cut) return Collected::cut;
   if (received.descriptors.size() != received.packet.descriptor_count) return Collected::violation;
   if (received.packet.kind == wire::PacketKind::bundle)
@@ -98,7 +103,7 @@ void Arrivals::put_back(std::uint64_t generation, std::uint64_t number,
 }
 
 Arrivals::Collected Arrivals::open_bundle(int bundle, std::uint32_t descriptor_count,
-                                          std::vector<FileDescriptor>& descriptors) {
+                                          std::vector<FileDescriptor>& descriptors) const {
   if (descriptor_count <= wire::kMaxPacketDescriptors ||
       os::inspect_socket(bundle, -1) != os::SocketFault::none)
     return Collected::violation;
@@ -108,6 +113,7 @@ Arrivals::Collected Arrivals::open_bundle(int bundle, std::uint32_t descriptor_c
     const std::size_t before = descriptors.size();
     const os::ReceivedPacket packet =
         os::receive_packet(bundle, bytes, wire::kMaxPacketDescriptors, descriptors);
+    mark(descriptors, foreign_);
     const bool refused = packet.kind == os::ReceivedPacket::Kind::refused;
     if (refused || packet.descriptors_truncated) return Collected::cut;
     if (packet.kind != os::ReceivedPacket::Kind::packet)
@@ -153,10 +159,11 @@ Arrivals::Next Arrivals::look(int socket, wire::Packet& packet, unsigned& packet
   return Next::nothing;
 }
 
-Arrivals::Next Arrivals::receive(int socket, Received& received, std::error_code& refused) {
+Arrivals::Next Arrivals::receive(int socket, Received& received, std::error_code& refused) const {
   Bytes bytes;
   const os::ReceivedPacket taken =
       os::receive_packet(socket, bytes, wire::kMaxPacketDescriptors + 1, received.descriptors);
+  mark(received.descriptors, foreign_);
   if (taken.kind == os::ReceivedPacket::Kind::refused) {
     refused = taken.error;
     return Next::refused;

@@ -26,7 +26,8 @@ class Arrivals {
     violation,  // what lies in the socket is nothing that a correct peer sends
   };
 
-  explicit Arrivals(ring::DirectionLines& incoming) noexcept : lines_(&incoming) {}
+  // From a foreign peer comes what may block in close, until it has been inspected.
+  Arrivals(ring::DirectionLines& incoming, bool foreign) noexcept : lines_(&incoming), foreign_(foreign) {}
 
   // The descriptors of the transfer that a frame names. The caller holds off forks until they are owned
   // elsewhere. What it throws (std::bad_alloc) and what is refused leaves them where they are.
@@ -57,14 +58,15 @@ class Arrivals {
   enum class Next { packet, nothing, violation, refused };
 
   Next look(int socket, wire::Packet& packet, unsigned& packets_left, std::error_code& refused);
-  static Next receive(int socket, Received& received, std::error_code& refused);
+  Next receive(int socket, Received& received, std::error_code& refused) const;
   static bool drop(int socket) noexcept;
-  static Collected open(Received received, std::uint32_t descriptor_count,
-                        std::vector<FileDescriptor>& descriptors);
-  static Collected open_bundle(int bundle, std::uint32_t descriptor_count,
-                               std::vector<FileDescriptor>& descriptors);
+  Collected open(Received received, std::uint32_t descriptor_count,
+                 std::vector<FileDescriptor>& descriptors) const;
+  Collected open_bundle(int bundle, std::uint32_t descriptor_count,
+                        std::vector<FileDescriptor>& descriptors) const;
 
   ring::DirectionLines* lines_;
+  bool foreign_;
   std::optional<Received> put_back_;
 };
 

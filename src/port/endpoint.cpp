@@ -25,7 +25,7 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexc
       reader_sleeper_(incoming().reader_sleep),
       room_sleeper_(outgoing().writer_sleep),
       writer_waker_(incoming().writer_sleep),
-      arrivals_(incoming()),
+      arrivals_(incoming(), segment_->trust() == Trust::foreign),
       names_(outgoing()),
       sleeper_fences_(os::membarrier_registered()) {
   enrol();
