@@ -47,6 +47,7 @@ bool size_fits(const Attachment& entry, std::uint64_t max_size_bytes) noexcept {
     case AttachmentKind::descriptor:
       return entry.size_bytes == 0;
     case AttachmentKind::buffer:
+      if (entry.access != BufferAccess::view && entry.offset_bytes != 0) return false;
       return entry.offset_bytes <= max_size_bytes && entry.size_bytes <= max_size_bytes - entry.offset_bytes;
     case AttachmentKind::port:
     case AttachmentKind::large_body:
@@ -65,7 +66,8 @@ AttachmentFault decode_entry(const EntryBytes& bytes, const AttachmentLimits& li
   const auto side = get<std::uint8_t>(bytes, kSideAt);
   const auto trust = get<std::uint8_t>(bytes, kTrustAt);
   const auto access = get<std::uint8_t>(bytes, kAccessAt);
-  if (side > 1 || trust > 1 || access > 1) return AttachmentFault::wrong_field;
+  if (side > 1 || trust > 1 || access > static_cast<std::uint8_t>(BufferAccess::view))
+    return AttachmentFault::wrong_field;
   entry.kind = static_cast<AttachmentKind>(kind);
   entry.size_bytes = get<std::uint64_t>(bytes, kSizeAt);
   // Only what the kind has a use for is taken; what differs afterwards stood where zeros belong.

@@ -32,7 +32,12 @@ enum class AttachmentKind : std::uint8_t {
 };
 enum class Side : std::uint8_t { a = 0, b = 1 };
 enum class TrustLevel : std::uint8_t { same_user = 0, foreign = 1 };
-enum class BufferAccess : std::uint8_t { read_only = 0, read_write = 1 };
+enum class BufferAccess : std::uint8_t {
+  read_only = 0,   // all of a file that nobody can write
+  read_write = 1,  // all of a file, which is the receiver's now
+  shared = 2,      // all of a file, which the sender keeps as well
+  view = 3,        // a part of a file that nobody can write
+};
 
 /// Fields that a kind has no use for are zero in the block, and reading insists on it.
 struct Attachment {
@@ -41,7 +46,7 @@ struct Attachment {
   TrustLevel trust = TrustLevel::same_user;       // port
   BufferAccess access = BufferAccess::read_only;  // buffer
   std::uint64_t expected_generation = 0;          // port
-  std::uint64_t offset_bytes = 0;                 // buffer: where its view starts in the file
+  std::uint64_t offset_bytes = 0;                 // view: where it starts in the file
   ChannelId channel{};                            // port
   std::uint64_t size_bytes = 0;                   // port: its segment; large_body, buffer: the bytes in view
   friend bool operator==(const Attachment&, const Attachment&) = default;

@@ -40,7 +40,7 @@ Attachment body(std::uint64_t size_bytes) {
 Attachment buffer(std::uint64_t offset_bytes, std::uint64_t size_bytes) {
   Attachment entry;
   entry.kind = AttachmentKind::buffer;
-  entry.access = BufferAccess::read_write;
+  entry.access = BufferAccess::view;
   entry.offset_bytes = offset_bytes;
   entry.size_bytes = size_bytes;
   return entry;
@@ -122,7 +122,7 @@ TEST_CASE("fields have only the values and the places that their kind has for th
   CHECK(fault_with(port(), 2, 2) == AttachmentFault::wrong_field);
   CHECK(fault_with(port(), 3, 1) == AttachmentFault::wrong_field);
   CHECK(fault_with(buffer(0, 1), 1, 1) == AttachmentFault::wrong_field);
-  CHECK(fault_with(buffer(0, 1), 3, 2) == AttachmentFault::wrong_field);
+  CHECK(fault_with(buffer(0, 1), 3, 4) == AttachmentFault::wrong_field);
   CHECK(fault_with(buffer(0, 1), 20, 1) == AttachmentFault::wrong_field);
   CHECK(fault_with(descriptor(), 2, 1) == AttachmentFault::wrong_field);
   CHECK(fault_with(descriptor(), 8, 1) == AttachmentFault::wrong_field);
@@ -142,6 +142,10 @@ TEST_CASE("sizes stay within the limit, and sums do not wrap") {
   CHECK(fault_of({buffer(kLimits.max_size_bytes, 1)}) == AttachmentFault::wrong_size);
   CHECK(fault_of({buffer(UINT64_MAX, 2)}) == AttachmentFault::wrong_size);
   CHECK(fault_of({buffer(1, UINT64_MAX)}) == AttachmentFault::wrong_size);
+  for (const unsigned whole : {0U, 1U, 2U}) {
+    CHECK(fault_with(buffer(0, 1), 3, whole) == AttachmentFault::none);
+    CHECK(fault_with(buffer(1, 1), 3, whole) == AttachmentFault::wrong_size);
+  }
 }
 
 TEST_CASE("a large body stands first or nowhere") {
