@@ -18,7 +18,10 @@
 namespace portolan {
 inline namespace v1 {
 
+class BufferView;
+class FileDescriptor;
 class MessagePort;
+class SharedBuffer;
 struct TypeIdentity;
 
 /// How a payload is written. Travels in 4 bits of the frame header, so the numbers are part of the wire
@@ -36,10 +39,10 @@ enum class Format : std::uint8_t {
 /// "bytes", "text", ...; "unknown" for a number that is none of the above.
 PORTOLAN_API std::string_view name_of(Format) noexcept;
 
-/// Whether a port met inside a value may leave the sender.
+/// Whether a port, a buffer or a descriptor met inside a value may leave the sender.
 enum class Ownership : std::uint8_t {
-  moved,           ///< the value was posted as an rvalue: its ports go along
-  must_be_listed,  ///< posted as an lvalue: only ports that stand in the transfer list go along
+  moved,           ///< the value was posted as an rvalue: they go along
+  must_be_listed,  ///< posted as an lvalue: only those that stand in the transfer list go along
 };
 
 /// Throws DataCloneError(why). Out of line, to keep the templates of the value encoding small.
@@ -86,6 +89,21 @@ class PORTOLAN_API Sink {
   /// port being posted on, or must be listed and is not.
   std::uint32_t attach(MessagePort& port, Ownership ownership) { return attach_port(port, ownership); }
 
+  /// The same for a buffer; the index is one among the message's buffers. Shared memory goes along whatever
+  /// the ownership, and stays.
+  std::uint32_t attach(SharedBuffer& buffer, Ownership ownership) { return attach_buffer(buffer, ownership); }
+
+  /// The same for a descriptor; the index is one among the message's descriptors. The object may be a
+  /// temporary: what goes is a duplicate, and the object, if it is still there when the post has succeeded,
+  /// is emptied. Throws PortError without room for the duplicate.
+  std::uint32_t attach(FileDescriptor& descriptor, Ownership ownership) {
+    return attach_descriptor(descriptor, ownership);
+  }
+
+  /// Has a view go along, which stays; the index is one among the message's views. Throws DataCloneError if
+  /// it is a view of nothing.
+  std::uint32_t attach(const BufferView& view) { return attach_view(view); }
+
   /// What is written is a value of this type, so that the port can tell its name to the peer; of static
   /// duration.
   void set_type(const TypeIdentity& type) noexcept { type_ = &type; }
@@ -97,6 +115,10 @@ class PORTOLAN_API Sink {
   /// perhaps).
   virtual void grow(std::size_t bytes) = 0;
   virtual std::uint32_t attach_port(MessagePort& port, Ownership ownership) = 0;
+  // Of a sink that carries none of them: DataCloneError.
+  virtual std::uint32_t attach_buffer(SharedBuffer& buffer, Ownership ownership);
+  virtual std::uint32_t attach_descriptor(FileDescriptor& descriptor, Ownership ownership);
+  virtual std::uint32_t attach_view(const BufferView& view);
 
   std::byte* begin_ = nullptr;
   std::byte* cursor_ = nullptr;
@@ -149,6 +171,16 @@ class PORTOLAN_API Source {
   /// was taken before.
   void take_port(std::uint32_t index, MessagePort& into) { lend_port(index, into); }
 
+  /// The same for a buffer. One of shared memory may be taken any number of times, and the message keeps it.
+  void take_buffer(std::uint32_t index, SharedBuffer& into) { lend_buffer(index, into); }
+
+  /// The same for a descriptor, of which `into` gets a duplicate: the message's own is closed once the value
+  /// has been read. Throws PortError without room for the duplicate.
+  void take_descriptor(std::uint32_t index, FileDescriptor& into) { lend_descriptor(index, into); }
+
+  /// Copies a view, any number of times.
+  void take_view(std::uint32_t index, BufferView& into) { lend_view(index, into); }
+
   /// The name of a type whose fingerprint stands in a message, as far as the sender has told it; else empty.
   virtual std::string name_of_type(std::uint32_t fingerprint) const;
 
@@ -157,6 +189,10 @@ class PORTOLAN_API Source {
       : cursor_(payload), end_(payload + bytes), format_(format), trusted_(trusted) {}
 
   virtual void lend_port(std::uint32_t index, MessagePort& into) = 0;
+  // Of a source that brings none of them: DataCloneError.
+  virtual void lend_buffer(std::uint32_t index, SharedBuffer& into);
+  virtual void lend_descriptor(std::uint32_t index, FileDescriptor& into);
+  virtual void lend_view(std::uint32_t index, BufferView& into);
 
  private:
   [[noreturn]] void refuse_short(std::size_t wanted_bytes) const;

@@ -34,6 +34,7 @@ inline namespace v1 {
 
 class MessagePort;
 class Message;
+class SharedBuffer;
 
 /// What a message and an event of it have in common: reading the payload. The bytes may be shared memory: a
 /// peer of the same user can still change them while they are read (of a foreign channel they are a private
@@ -67,7 +68,11 @@ class PORTOLAN_API MessageContent {
   /// was taken from the kernel by a reader that was killed.
   [[nodiscard]] std::span<MessagePort> ports() noexcept PORTOLAN_LIFETIMEBOUND;
 
-  /// The descriptors that came along, in list order; moved out by the caller.
+  /// The buffers that came along, in list order; moved out by the caller. data<T>() moves those that T
+  /// contains out, as it does with ports; of shared memory T gets another object.
+  [[nodiscard]] std::span<SharedBuffer> buffers() noexcept PORTOLAN_LIFETIMEBOUND;
+
+  /// The descriptors that came along, in list order; moved out by the caller or by data<T>().
   [[nodiscard]] std::span<FileDescriptor> descriptors() noexcept PORTOLAN_LIFETIMEBOUND;
 
   /// Its first reader was killed before it was done with it: it may have been seen before, or not.

@@ -3,6 +3,7 @@
 // Channels, ports, bytes, text, events, loops and workers: everything that needs no Boost.
 #pragma once
 
+#include <portolan/buffer_view.hpp>
 #include <portolan/callback.hpp>
 #include <portolan/close_event.hpp>
 #include <portolan/codec.hpp>
@@ -21,6 +22,7 @@
 #include <portolan/message_port.hpp>
 #include <portolan/port_handle.hpp>
 #include <portolan/received.hpp>
+#include <portolan/shared_buffer.hpp>
 #include <portolan/space.hpp>
 #include <portolan/transfer_list.hpp>
 #include <portolan/trust.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What goes along with a message: references to ports and descriptors, which are detached once the post
-// succeeds.
+// What goes along with a message: references to ports, buffers and descriptors, which are detached once the
+// post succeeds.
 #pragma once
 
 #include <cstddef>
@@ -17,25 +17,32 @@
 namespace portolan {
 inline namespace v1 {
 
+class BufferView;
 class MessagePort;
+class SharedBuffer;
 
-/// One entry of a transfer list: a reference, never an owner.
+/// One entry of a transfer list: a reference, never an owner. Views are no transferables: they are copied
+/// where they stand in a value.
 class Transferable {
  public:
   Transferable(MessagePort& port PORTOLAN_LIFETIMEBOUND) noexcept : port_(&port) {}
   Transferable(FileDescriptor& descriptor PORTOLAN_LIFETIMEBOUND) noexcept : descriptor_(&descriptor) {}
+  Transferable(SharedBuffer& buffer PORTOLAN_LIFETIMEBOUND) noexcept : buffer_(&buffer) {}
+  Transferable(BufferView&) = delete;
 
   MessagePort* port() const noexcept { return port_; }
   FileDescriptor* descriptor() const noexcept { return descriptor_; }
+  SharedBuffer* buffer() const noexcept { return buffer_; }
 
  private:
   MessagePort* port_ = nullptr;
   FileDescriptor* descriptor_ = nullptr;
+  SharedBuffer* buffer_ = nullptr;
 };
 
-/// `{.transfer = {port, descriptor}}`, or any range of ports or descriptors. The list is owned, what it names
-/// is not, and must live until the post returns. On success every port in it is detached and every descriptor
-/// empty; on any failure all of them are as they were.
+/// `{.transfer = {port, buffer, descriptor}}`, or any range of one of them. The list is owned, what it names
+/// is not, and must live until the post returns. On success every port and buffer in it is detached and every
+/// descriptor empty; on any failure all of them are as they were.
 class TransferList {
  public:
   TransferList() noexcept = default;

@@ -9,6 +9,7 @@
 #include <portolan/value_forms.hpp>
 #include <portolan/value_head.hpp>
 #include <portolan/value_reader.hpp>
+#include <portolan/value_transferables.hpp>
 #include <portolan/value_writer.hpp>
 
 namespace portolan {

@@ -9,6 +9,8 @@
 
 #include "os/mapping.hpp"
 #include "os/memory_file.hpp"
+#include "port/buffer_access.hpp"
+#include "port/descriptor_access.hpp"
 #include "port/enclosures.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
@@ -64,6 +66,34 @@ bool read_table(const ring::Reader::Frame& frame, const FrameParts& parts, bool 
   });
 }
 
+// A buffer or a view whose file is still to come.
+void add_buffer(Enclosures& enclosures, const wire::Attachment& entry) {
+  auto memory = std::make_shared<BufferMemory>();
+  if (entry.access == wire::BufferAccess::view) {
+    enclosures.views.push_back(BufferAccess::make(std::move(memory), entry.offset_bytes, entry.size_bytes));
+    return;
+  }
+  const BufferKind kind = entry.access == wire::BufferAccess::read_write ? BufferKind::owned
+                          : entry.access == wire::BufferAccess::shared   ? BufferKind::shared
+                                                                         : BufferKind::read_only;
+  enclosures.buffers.push_back(
+      BufferAccess::make(std::make_shared<BufferState>(BufferState{std::move(memory), kind})));
+}
+
+// False: the descriptor is no such buffer.
+bool place_buffer(BufferMemory& memory, const wire::Attachment& entry, FileDescriptor& file) noexcept {
+  const bool writable =
+      entry.access == wire::BufferAccess::read_write || entry.access == wire::BufferAccess::shared;
+  const std::uint64_t end_bytes = entry.offset_bytes + entry.size_bytes;
+  const os::FileBounds size{end_bytes,
+                            entry.access == wire::BufferAccess::view ? std::uint64_t{INT64_MAX} : end_bytes};
+  const auto role = writable ? os::FileRole::buffer : os::FileRole::immutable_body;
+  if (!os::inspect_file(file.get(), role, size)) return false;
+  DescriptorAccess::set_foreign(file, false);
+  memory.place(std::move(file), entry.offset_bytes, entry.size_bytes, writable);
+  return true;
+}
+
 // Everything of a message that takes memory, before its descriptors are taken out of the socket: what is
 // refused here leaves them there.
 std::unique_ptr<Enclosures> make_enclosures(const wire::Attachments& table, std::uint64_t copied_bytes) {
@@ -75,9 +105,13 @@ std::unique_ptr<Enclosures> make_enclosures(const wire::Attachments& table, std:
   };
   enclosures->descriptors.reserve(count(wire::AttachmentKind::descriptor));
   enclosures->ports.reserve(count(wire::AttachmentKind::port));
+  enclosures->buffers.reserve(count(wire::AttachmentKind::buffer));
+  enclosures->views.reserve(count(wire::AttachmentKind::buffer));
   for (const wire::Attachment& entry : table.entries)
     if (entry.kind == wire::AttachmentKind::port)
       PortAccess::put(enclosures->ports.emplace_back(), std::make_shared<PortState>(Parcel{}));
+    else if (entry.kind == wire::AttachmentKind::buffer)
+      add_buffer(*enclosures, entry);
   if (copied_bytes != 0) enclosures->private_copy.reset(new std::byte[copied_bytes]);
   return enclosures;
 }
@@ -198,7 +232,7 @@ bool PortState::enclose(Endpoint& endpoint, const wire::Attachments& table,
                         std::vector<FileDescriptor>& descriptors, Enclosures& enclosures,
                         std::error_code& refused) {
   const bool there = !descriptors.empty();
-  std::size_t next = 0, port = 0;
+  std::size_t next = 0, port = 0, buffer = 0, view = 0;
   for (const wire::Attachment& entry : table.entries) {
     const std::size_t first = next;
     next += wire::descriptors_of(entry.kind);
@@ -207,13 +241,29 @@ bool PortState::enclose(Endpoint& endpoint, const wire::Attachments& table,
       if (!there) continue;
       Parcel parcel = parcel_from(entry, std::move(descriptors[first]), std::move(descriptors[first + 1]));
       if (!inspect_parcel(parcel, endpoint.socket()).empty()) return false;
+      DescriptorAccess::set_foreign(parcel.segment, false);
+      DescriptorAccess::set_foreign(parcel.socket, false);
       state->take_parcel(std::move(parcel));
       PortAccess::put(enclosures.ports[port - 1], state);
     } else if (entry.kind == wire::AttachmentKind::descriptor) {
       enclosures.descriptors.push_back(there ? std::move(descriptors[first]) : FileDescriptor());
+    } else if (entry.kind == wire::AttachmentKind::buffer) {
+      const bool viewed = entry.access == wire::BufferAccess::view;
+      BufferView* const into_view = viewed ? &enclosures.views[view++] : nullptr;
+      SharedBuffer* const into = viewed ? nullptr : &enclosures.buffers[buffer++];
+      if (!there) {
+        if (viewed)
+          *into_view = {};
+        else
+          *into = {};
+        continue;
+      }
+      BufferMemory& memory = viewed ? *BufferAccess::memory(*into_view) : *BufferAccess::state(*into)->memory;
+      if (!place_buffer(memory, entry, descriptors[first])) return false;
     } else if (there && entry.kind == wire::AttachmentKind::large_body) {
       const os::FileBounds size{entry.size_bytes, entry.size_bytes};
       if (!os::inspect_file(descriptors[first].get(), os::FileRole::immutable_body, size)) return false;
+      DescriptorAccess::set_foreign(descriptors[first], false);
       enclosures.body = os::Mapping::try_map(descriptors[first].get(), os::Mapping::Access::read_only, 0,
                                              entry.size_bytes, refused);
       if (!enclosures.body) return false;

@@ -8,8 +8,10 @@
 #include <memory>
 #include <vector>
 
+#include <portolan/buffer_view.hpp>
 #include <portolan/file_descriptor.hpp>
 #include <portolan/message_port.hpp>
+#include <portolan/shared_buffer.hpp>
 
 #include "os/mapping.hpp"
 
@@ -17,6 +19,8 @@ namespace portolan::port {
 
 struct Enclosures {
   std::vector<MessagePort> ports;
+  std::vector<SharedBuffer> buffers;
+  std::vector<BufferView> views;
   std::vector<FileDescriptor> descriptors;
   os::Mapping body;                           // a payload that travelled in a file of its own
   std::uint64_t body_bytes = 0;               // what the writer counts for it, also if it was lost

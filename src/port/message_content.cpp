@@ -2,12 +2,14 @@
 
 // Reading and keeping messages.
 
+#include <algorithm>
 #include <new>
 #include <utility>
 #include <vector>
 
 #include <portolan/message_event.hpp>
 
+#include "port/buffer_access.hpp"
 #include "port/enclosures.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
@@ -16,7 +18,8 @@ namespace portolan {
 
 namespace port {
 
-// A message's payload and ports, for the time of one read. Ports are only lent until it has succeeded.
+// A message's payload and what came with it, for the time of one read. All of that is only lent until it has
+// succeeded.
 class MessageSource final : public Source {
  public:
   explicit MessageSource(const MessageContent& content) noexcept
@@ -28,6 +31,8 @@ class MessageSource final : public Source {
   void succeeded() noexcept {
     for (MessagePort* const slot : lent_) PortAccess::take(*slot)->set_lent(false);
     lent_.clear();
+    for (SharedBuffer* const slot : lent_buffers_) *slot = {};
+    for (FileDescriptor* const slot : lent_descriptors_) slot->reset();
   }
   std::string name_of_type(std::uint32_t fingerprint) const override {
     const Segment* const segment = content_.segment();
@@ -50,8 +55,50 @@ class MessageSource final : public Source {
     PortAccess::put(into, state);
   }
 
+  // The slot of `index`, which has something; `what` is a noun for what is thrown.
+  template <class T>
+  T& slot_of(std::vector<T> Enclosures::*slots, std::uint32_t index, const std::string& what) const {
+    Enclosures* const enclosures = content_.enclosures_;
+    if (enclosures == nullptr || index >= (enclosures->*slots).size())
+      throw DataCloneError("data: the value names a " + what + " that did not come with the message");
+    T& slot = (enclosures->*slots)[index];
+    if (!slot)
+      throw DataCloneError("data: the value names a " + what +
+                           " that was taken before, or lost; read the value before " + what + "s()");
+    return slot;
+  }
+  template <class T>
+  static void lend(T& slot, std::vector<T*>& lent, const char* what) {
+    if (std::find(lent.begin(), lent.end(), &slot) != lent.end())
+      throw DataCloneError(std::string("data: the value names one ") + what + " twice");
+    lent.push_back(&slot);
+  }
+
+  void lend_buffer(std::uint32_t index, SharedBuffer& into) override {
+    SharedBuffer& slot = slot_of(&Enclosures::buffers, index, "buffer");
+    if (slot.is_shared()) {
+      into = BufferAccess::make(std::make_shared<BufferState>(*BufferAccess::state(slot)));
+      return;
+    }
+    lend(slot, lent_buffers_, "buffer");
+    into = BufferAccess::make(BufferAccess::state(slot));
+  }
+
+  void lend_descriptor(std::uint32_t index, FileDescriptor& into) override {
+    FileDescriptor& slot = slot_of(&Enclosures::descriptors, index, "descriptor");
+    lend(slot, lent_descriptors_, "descriptor");
+    // Whatever owns this number in a value that cannot be read closes it, and the message keeps its own.
+    into = slot.duplicate();
+  }
+
+  void lend_view(std::uint32_t index, BufferView& into) override {
+    into = slot_of(&Enclosures::views, index, "view");
+  }
+
   const MessageContent& content_;
   std::vector<MessagePort*> lent_;
+  std::vector<SharedBuffer*> lent_buffers_;
+  std::vector<FileDescriptor*> lent_descriptors_;
 };
 
 }  // namespace port
@@ -91,6 +138,10 @@ bool MessageContent::readable(Decoder decoder) noexcept {
 
 std::span<MessagePort> MessageContent::ports() noexcept {
   return enclosures_ != nullptr ? std::span(enclosures_->ports) : std::span<MessagePort>();
+}
+
+std::span<SharedBuffer> MessageContent::buffers() noexcept {
+  return enclosures_ != nullptr ? std::span(enclosures_->buffers) : std::span<SharedBuffer>();
 }
 
 std::span<FileDescriptor> MessageContent::descriptors() noexcept {

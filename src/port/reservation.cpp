@@ -134,6 +134,18 @@ void Reservation::tell_type() noexcept {
   endpoint_->names().tell(type_->fingerprint, std::as_bytes(std::span(name)));
 }
 
+std::uint32_t Reservation::attach_buffer(SharedBuffer& buffer, Ownership ownership) {
+  return shipment_.reach(buffer, ownership);
+}
+
+std::uint32_t Reservation::attach_descriptor(FileDescriptor& descriptor, Ownership ownership) {
+  return shipment_.reach(descriptor, ownership);
+}
+
+std::uint32_t Reservation::attach_view(const BufferView& view) {
+  return shipment_.reach(view);
+}
+
 PostResult Reservation::drop(PostResult result) noexcept {
   shipment_.lost();
   return result;

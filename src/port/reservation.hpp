@@ -55,6 +55,9 @@ class Reservation final : public Sink {
 
   void grow(std::size_t bytes) override;
   std::uint32_t attach_port(MessagePort& port, Ownership ownership) override;
+  std::uint32_t attach_buffer(SharedBuffer& buffer, Ownership ownership) override;
+  std::uint32_t attach_descriptor(FileDescriptor& descriptor, Ownership ownership) override;
+  std::uint32_t attach_view(const BufferView& view) override;
 
   bool too_large(std::size_t bytes) const noexcept;
   void tell_type() noexcept;

@@ -8,6 +8,7 @@
 #include <portolan/error.hpp>
 
 #include "os/socket.hpp"
+#include "port/descriptor_access.hpp"
 #include "port/fork_guard.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
@@ -38,6 +39,18 @@ FileDescriptor make_bundle(std::span<const int> descriptors, std::error_code& er
   return std::move(ends[1]);
 }
 
+wire::BufferAccess access_of(BufferKind kind) noexcept {
+  switch (kind) {
+    case BufferKind::owned:
+      return wire::BufferAccess::read_write;
+    case BufferKind::shared:
+      return wire::BufferAccess::shared;
+    case BufferKind::read_only:
+      break;
+  }
+  return wire::BufferAccess::read_only;
+}
+
 }  // namespace
 
 void Shipment::refuse(const std::string& what) const {
@@ -45,10 +58,15 @@ void Shipment::refuse(const std::string& what) const {
 }
 
 // An entry, for what is thrown.
-std::string Shipment::describe(std::size_t index) const {
-  const Entry& entry = entries_[index];
-  std::string text = entry.descriptor != nullptr ? "descriptor" : "port";
-  if (entry.state) text += ' ' + entry.state->name();
+std::string Shipment::describe(const Entry& entry) const {
+  static constexpr const char* kNames[] = {"port", "buffer", "view", "descriptor"};
+  std::string text = kNames[static_cast<std::size_t>(entry.kind)];
+  if (entry.port) text += ' ' + entry.port->name();
+  std::size_t index = 0;
+  for (const Entry& each : entries_) {
+    if (&each == &entry) break;
+    ++index;
+  }
   return text + " (number " + std::to_string(index) + " of those that go along)";
 }
 
@@ -61,44 +79,121 @@ PostResult drop_list(const TransferList& transfer) {
   return PostResult::detached;
 }
 
+Shipment::Entry Shipment::entry_for(const Transferable& listed) const {
+  Entry entry;
+  if (listed.port() != nullptr) {
+    entry.listed = listed.port();
+    entry.port = PortAccess::state(*listed.port());
+  } else if (listed.buffer() != nullptr) {
+    entry.kind = Kind::buffer;
+    entry.listed = listed.buffer();
+    entry.buffer = BufferAccess::state(*listed.buffer());
+  } else {
+    entry.kind = Kind::descriptor;
+    entry.listed = entry.descriptor = listed.descriptor();
+  }
+  return entry;
+}
+
 void Shipment::list(const TransferList& transfer) {
   if (transfer.empty() && entries_.empty()) return;
   // Anew: a commit that failed may be tried again.
-  entries_.clear();
-  port_count_ = 0;
-  entries_.reserve(transfer.size());
+  forget_entries();
   for (const Transferable& listed : transfer.entries()) {
-    Entry entry{listed.port(), listed.port() != nullptr ? PortAccess::state(*listed.port()) : nullptr,
-                listed.descriptor()};
-    if (entry.port != nullptr && entry.state.get() == &carrier_)
+    Entry entry = entry_for(listed);
+    if (entry.port && entry.port.get() == &carrier_)
       refuse("the transfer list contains the port that is posted on; leave it out");
+    if (entry.buffer && entry.buffer->kind == BufferKind::shared)
+      refuse(
+          "the transfer list contains a buffer of shared memory, which is not transferred; put it into the "
+          "value");
     for (const Entry& earlier : entries_)
-      if ((entry.port != nullptr &&
-           (earlier.port == entry.port || (entry.state && earlier.state == entry.state))) ||
-          (entry.descriptor != nullptr && earlier.descriptor == entry.descriptor))
-        refuse("the transfer list names one object twice: " +
-               describe(static_cast<std::size_t>(&earlier - entries_.data())) + "; list it once");
-    if (entry.port != nullptr) ++port_count_;
-    entries_.push_back(std::move(entry));
+      if (earlier.listed == entry.listed || (entry.port && earlier.port == entry.port) ||
+          (entry.buffer && earlier.buffer == entry.buffer))
+        refuse("the transfer list names one object twice: " + describe(earlier) + "; list it once");
+    append(std::move(entry));
   }
+}
+
+// What goes may not be what was noted any more when the objects are emptied.
+void Shipment::forget_entries() noexcept {
+  for (Entry& entry : entries_)
+    if (entry.kind == Kind::descriptor && entry.listed == nullptr) DescriptorAccess::forget(entry.descriptor);
+  entries_.clear();
+}
+
+std::uint32_t Shipment::index_of(const Entry& wanted) const noexcept {
+  std::uint32_t index = 0;
+  for (const Entry& entry : entries_) {
+    if (&entry == &wanted) break;
+    if (entry.kind == wanted.kind) ++index;
+  }
+  return index;
+}
+
+std::uint32_t Shipment::append(Entry entry) {
+  return index_of(entries_.emplace_back(std::move(entry)));
 }
 
 std::uint32_t Shipment::reach(MessagePort& port, Ownership ownership) {
   const std::shared_ptr<PortState>& state = PortAccess::state(port);
   if (!state) refuse("a port inside the value is detached; put the one there that was received");
   if (state.get() == &carrier_) refuse("the value contains the port that is posted on; leave it out");
-  std::uint32_t index = 0;
-  for (const Entry& entry : entries_) {
-    if (entry.port == nullptr) continue;
-    if (entry.state == state) return index;
-    ++index;
-  }
+  for (const Entry& entry : entries_)
+    if (entry.port == state) return index_of(entry);
   if (ownership == Ownership::must_be_listed)
     refuse("port " + state->name() +
            " inside the value is not in the transfer list; list it, or post the value as an rvalue");
-  // The object may be a temporary of a `save`: what goes is the port's state.
-  entries_.push_back({&port, state, nullptr});
-  return port_count_++;
+  Entry entry;
+  entry.port = state;
+  return append(std::move(entry));
+}
+
+std::uint32_t Shipment::reach(SharedBuffer& buffer, Ownership ownership) {
+  const std::shared_ptr<BufferState>& state = BufferAccess::state(buffer);
+  if (!state || !state->memory)
+    refuse("a buffer inside the value is detached; put the one there that was received");
+  const bool shared = state->kind == BufferKind::shared;
+  for (const Entry& entry : entries_)
+    if (entry.buffer && (entry.buffer == state || (shared && entry.memory == state->memory)))
+      return index_of(entry);
+  if (!shared && ownership == Ownership::must_be_listed)
+    refuse("a buffer of " + std::to_string(buffer.size()) +
+           " bytes inside the value is not in the transfer list; list it, or post the value as an rvalue");
+  Entry entry;
+  entry.kind = Kind::buffer;
+  entry.buffer = state;
+  entry.memory = state->memory;
+  return append(std::move(entry));
+}
+
+std::uint32_t Shipment::reach(const BufferView& view) {
+  Entry entry;
+  entry.kind = Kind::view;
+  entry.memory = BufferAccess::memory(view);
+  entry.offset_bytes = BufferAccess::offset_bytes(view);
+  entry.size_bytes = view.size();
+  if (!entry.memory) refuse("a view inside the value is one of nothing; put one there that view() gave");
+  for (const Entry& earlier : entries_)
+    if (earlier.kind == Kind::view && earlier.memory == entry.memory &&
+        earlier.offset_bytes == entry.offset_bytes && earlier.size_bytes == entry.size_bytes)
+      return index_of(earlier);
+  return append(std::move(entry));
+}
+
+std::uint32_t Shipment::reach(FileDescriptor& descriptor, Ownership ownership) {
+  if (!descriptor) refuse("a descriptor inside the value is empty; put one there that is open");
+  for (const Entry& entry : entries_)
+    if (entry.descriptor == &descriptor) return index_of(entry);
+  if (ownership == Ownership::must_be_listed)
+    refuse("descriptor " + std::to_string(descriptor.get()) +
+           " inside the value is not in the transfer list; list it, or post the value as an rvalue");
+  Entry entry;
+  entry.kind = Kind::descriptor;
+  entry.duplicate = descriptor.duplicate();
+  const std::uint32_t index = append(std::move(entry));
+  DescriptorAccess::note(descriptor, entries_.back().descriptor);
+  return index;
 }
 
 void Shipment::set_body(FileDescriptor body, std::uint64_t size_bytes) noexcept {
@@ -107,37 +202,50 @@ void Shipment::set_body(FileDescriptor body, std::uint64_t size_bytes) noexcept 
 }
 
 void Shipment::check() const {
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    const Entry& entry = entries_[i];
-    if (entry.descriptor != nullptr) {
-      if (!*entry.descriptor) refuse(describe(i) + " is empty; list one that is open");
-      continue;
-    }
-    if (entry.state) entry.state->check_process("post_message");
-    if (!entry.state || entry.state->gone())
-      refuse(describe(i) + " is detached or closed; list the one that was received");
-    if (entry.state->writing() != Writing::nothing)
-      refuse("a message is being written on " + describe(i) + "; commit or destroy its Space first");
-    if (carrier_.trust() == Trust::foreign && entry.state->trust() == Trust::same_user)
-      refuse(describe(i) +
-             " is an end of a channel with Trust::same_user, and this one has Trust::foreign; make it with "
-             "ChannelOptions{.trust = Trust::foreign}");
-  }
+  for (const Entry& entry : entries_) check(entry);
   if (carrier_.trust() == Trust::foreign && entries_.size() > wire::kMaxForeignAttachments)
     refuse("at most " + std::to_string(wire::kMaxForeignAttachments) +
-           " ports and descriptors go with a message on a foreign channel; post them in several");
+           " ports, buffers and descriptors go with a message on a foreign channel; post them in several");
+}
+
+void Shipment::check(const Entry& entry) const {
+  switch (entry.kind) {
+    case Kind::descriptor:
+      if (!entry.duplicate && !*entry.descriptor)
+        refuse(describe(entry) + " is empty; list one that is open");
+      return;
+    case Kind::view:
+      return entry.memory->check_process("post_message");
+    case Kind::buffer:
+      if (!entry.buffer || !entry.buffer->memory)
+        refuse(describe(entry) + " is detached; list the one that was received");
+      return entry.buffer->memory->check_process("post_message");
+    case Kind::port:
+      break;
+  }
+  if (entry.port) entry.port->check_process("post_message");
+  if (!entry.port || entry.port->gone())
+    refuse(describe(entry) + " is detached or closed; list the one that was received");
+  if (entry.port->writing() != Writing::nothing)
+    refuse("a message is being written on " + describe(entry) + "; commit or destroy its Space first");
+  if (carrier_.trust() == Trust::foreign && entry.port->trust() == Trust::same_user)
+    refuse(describe(entry) +
+           " is an end of a channel with Trust::same_user, and this one has Trust::foreign; make it with "
+           "ChannelOptions{.trust = Trust::foreign}");
 }
 
 bool Shipment::doomed() const noexcept {
   return std::any_of(entries_.begin(), entries_.end(), [this](const Entry& entry) {
-    return entry.state && entry.state->channel() == carrier_.channel() &&
-           entry.state->side() != carrier_.side();
+    return entry.port && entry.port->channel() == carrier_.channel() && entry.port->side() != carrier_.side();
   });
 }
 
 void Shipment::undo_moves() noexcept {
-  while (moving_ > 0)
-    if (const auto& state = entries_[--moving_].state) state->undo_move();
+  for (const Entry& entry : entries_) {
+    if (moving_ == 0) return;
+    if (entry.port) entry.port->undo_move();
+    --moving_;
+  }
 }
 
 std::error_code Shipment::send(Endpoint& endpoint) {
@@ -162,18 +270,38 @@ std::error_code Shipment::send_marked(Endpoint& endpoint) {
     numbers_.push_back(body_.get());
   }
   for (const Entry& entry : entries_) {
-    if (entry.state) {
-      entry.state->begin_move();
-      ++moving_;
-      table_.push_back(entry.state->describe_moving());
-      for (const int number : entry.state->descriptors_moving()) numbers_.push_back(number);
-    } else {
-      ++moving_;
-      table_.push_back({});
-      numbers_.push_back(entry.descriptor->get());
-    }
+    if (entry.port) entry.port->begin_move();
+    ++moving_;
+    add_to_table(entry);
   }
   return send_packets(endpoint);
+}
+
+void Shipment::add_to_table(const Entry& entry) {
+  wire::Attachment about;
+  switch (entry.kind) {
+    case Kind::port:
+      table_.push_back(entry.port->describe_moving());
+      for (const int number : entry.port->descriptors_moving()) numbers_.push_back(number);
+      return;
+    case Kind::descriptor:
+      table_.push_back(about);
+      numbers_.push_back(entry.duplicate ? entry.duplicate.get() : entry.descriptor->get());
+      return;
+    case Kind::buffer:
+      about.access = access_of(entry.buffer->kind);
+      about.size_bytes = entry.buffer->memory->size_bytes();
+      numbers_.push_back(entry.buffer->memory->file());
+      break;
+    case Kind::view:
+      about.access = wire::BufferAccess::view;
+      about.offset_bytes = entry.offset_bytes;
+      about.size_bytes = entry.size_bytes;
+      numbers_.push_back(entry.memory->file());
+      break;
+  }
+  about.kind = wire::AttachmentKind::buffer;
+  table_.push_back(about);
 }
 
 std::error_code Shipment::send_packets(Endpoint& endpoint) {
@@ -207,18 +335,22 @@ void Shipment::write_table(std::span<std::byte> out) const noexcept {
   wire::write_attachments(out, generation_, number_, table_);
 }
 
+// Also closes this process's descriptors, and unmaps: the receiver has its own.
+void Shipment::detach(Entry& entry) noexcept {
+  if (entry.descriptor != nullptr) entry.descriptor->reset();
+  if (entry.buffer && entry.buffer->kind != BufferKind::shared) entry.buffer->memory.reset();
+  entry.memory.reset();
+}
+
 void Shipment::delivered() noexcept {
   bool maybe_cycle = false;
   moving_ = 0;
   const NoForks no_forks;
   for (Entry& entry : entries_) {
-    if (entry.descriptor != nullptr) {
-      entry.descriptor->reset();
-      continue;
-    }
-    maybe_cycle = entry.state->untaken_transfers() || maybe_cycle;
-    // Only closes this process's descriptors: the receiver has its own.
-    const Parcel sent = entry.state->finish_move();
+    detach(entry);
+    if (!entry.port) continue;
+    maybe_cycle = entry.port->untaken_transfers() || maybe_cycle;
+    const Parcel sent = entry.port->finish_move();
   }
   // The kernel collects ports that are only reachable from each other when some socket is released; the last
   // edge of such a cycle is a port that goes with packets waiting for it.
@@ -227,11 +359,8 @@ void Shipment::delivered() noexcept {
 
 void Shipment::lost() noexcept {
   for (Entry& entry : entries_) {
-    if (entry.descriptor != nullptr) {
-      entry.descriptor->reset();
-    } else if (entry.state) {
-      entry.state->abandon();
-    }
+    detach(entry);
+    if (entry.port) entry.port->abandon();
   }
 }
 

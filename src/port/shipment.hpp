@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The ports and descriptors that leave with one message: checked before the message is written, marked in
-// transit together, sent in one packet, and detached only when that has succeeded. docs/ring-protocol.md:
-// "Transfer".
+// The ports, buffers and descriptors that leave with one message: checked before the message is written,
+// marked in transit together, sent in one packet, and detached only when that has succeeded.
+// docs/ring-protocol.md: "Transfer".
 #pragma once
 
 #include <cstdint>
+#include <list>
+#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
@@ -15,6 +17,7 @@
 #include <portolan/file_descriptor.hpp>
 #include <portolan/transfer_list.hpp>
 
+#include "port/buffer_access.hpp"
 #include "port/parcel.hpp"
 #include "wire/attachments.hpp"
 
@@ -28,10 +31,15 @@ class Shipment {
   explicit Shipment(PortState& carrier) noexcept : carrier_(carrier) {}
   Shipment(const Shipment&) = delete;
   Shipment& operator=(const Shipment&) = delete;
+  ~Shipment() { forget_entries(); }
+
   // What can be said before the value is looked at: duplicates, the carrier itself. Throws DataCloneError.
   void list(const TransferList& transfer);
-  // A port met inside the value. Its index among the ports.
+  // Something met inside the value. Its index among those of its kind. Throws DataCloneError, PortError.
   std::uint32_t reach(MessagePort& port, Ownership ownership);
+  std::uint32_t reach(SharedBuffer& buffer, Ownership ownership);
+  std::uint32_t reach(FileDescriptor& descriptor, Ownership ownership);
+  std::uint32_t reach(const BufferView& view);
   // The message's payload, in a file of its own; goes first.
   void set_body(FileDescriptor body, std::uint64_t size_bytes) noexcept;
 
@@ -49,27 +57,41 @@ class Shipment {
   // commit.
   std::error_code send(Endpoint& endpoint);
   void write_table(std::span<std::byte> out) const noexcept;
-  // The caller's ports and descriptors are detached: the receiver has them.
+  // The caller's ports, buffers and descriptors are detached: the receiver has them.
   void delivered() noexcept;
   // Likewise, but nobody has them: their peers are told.
   void lost() noexcept;
 
  private:
+  enum class Kind : std::uint8_t { port, buffer, view, descriptor };
+  // Of objects inside the value, which may be temporaries of a `save`, only what stands behind them is kept.
   struct Entry {
-    MessagePort* port = nullptr;
-    std::shared_ptr<PortState> state;  // of the port
-    FileDescriptor* descriptor = nullptr;
+    Kind kind = Kind::port;
+    const void* listed = nullptr;          // the object in the list
+    std::shared_ptr<PortState> port;       // null: detached
+    std::shared_ptr<BufferState> buffer;   // likewise; what is transferred, unless it is shared
+    std::shared_ptr<BufferMemory> memory;  // of the buffer or the view
+    std::uint64_t offset_bytes = 0;        // of the view
+    std::uint64_t size_bytes = 0;
+    FileDescriptor* descriptor = nullptr;  // what is emptied; null: it was given up meanwhile
+    FileDescriptor duplicate;              // of one inside the value: that is what goes
   };
 
   [[noreturn]] void refuse(const std::string& what) const;
-  std::string describe(std::size_t index) const;
+  std::string describe(const Entry& entry) const;
+  Entry entry_for(const Transferable& listed) const;
+  void check(const Entry& entry) const;
+  std::uint32_t index_of(const Entry& entry) const noexcept;
+  std::uint32_t append(Entry entry);
+  void forget_entries() noexcept;
+  void detach(Entry& entry) noexcept;
+  void add_to_table(const Entry& entry);
   std::error_code send_marked(Endpoint& endpoint);
   void undo_moves() noexcept;
   std::error_code send_packets(Endpoint& endpoint);
 
   PortState& carrier_;
-  std::vector<Entry> entries_;
-  std::uint32_t port_count_ = 0;
+  std::list<Entry> entries_;  // takes no memory while it is empty, and entries stay where they are
   FileDescriptor body_;
   std::uint64_t body_bytes_ = 0;
   std::size_t moving_ = 0;  // entries that are marked in transit

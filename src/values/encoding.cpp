@@ -15,6 +15,36 @@ std::string Source::name_of_type(std::uint32_t) const {
   return {};
 }
 
+namespace {
+
+constexpr std::string_view kOnlyPorts = "value: buffers and descriptors do not go this way, only ports";
+
+}  // namespace
+
+std::uint32_t Sink::attach_buffer(SharedBuffer&, Ownership) {
+  refuse_value(kOnlyPorts);
+}
+
+std::uint32_t Sink::attach_descriptor(FileDescriptor&, Ownership) {
+  refuse_value(kOnlyPorts);
+}
+
+std::uint32_t Sink::attach_view(const BufferView&) {
+  refuse_value(kOnlyPorts);
+}
+
+void Source::lend_buffer(std::uint32_t, SharedBuffer&) {
+  refuse_value(kOnlyPorts);
+}
+
+void Source::lend_descriptor(std::uint32_t, FileDescriptor&) {
+  refuse_value(kOnlyPorts);
+}
+
+void Source::lend_view(std::uint32_t, BufferView&) {
+  refuse_value(kOnlyPorts);
+}
+
 std::string_view name_of(Format format) noexcept {
   switch (format) {
     case Format::bytes:
