@@ -26,8 +26,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   options.add_option("--json", json, "also write every sample to this file");
-  options.add_option("--only", only, "one question: one-way, round-trip, move, create or footprint")
-      ->check(CLI::IsMember({"one-way", "round-trip", "move", "create", "footprint"}));
+  options.add_option("--only", only, "one question: one-way, round-trip, move, buffer, create or footprint")
+      ->check(CLI::IsMember({"one-way", "round-trip", "move", "buffer", "create", "footprint"}));
   CLI11_PARSE(options, argc, argv);
 
   fmt::print("{}, commit {}\n", bench::machine(), PORTOLAN_COMMIT);
@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
     if (wanted("one-way")) bench::measure_one_way(report);
     if (wanted("round-trip")) bench::measure_round_trip(report);
     if (wanted("move")) bench::measure_move(report);
+    if (wanted("buffer")) bench::measure_buffer(report);
     if (wanted("create")) bench::measure_create(report);
   } catch (const std::exception& failure) {
     fmt::print(stderr, "portolan-bench: {}\n", failure.what());

@@ -95,10 +95,11 @@ class PORTOLAN_API MessagePort final : public EventTarget {
 
   // ---- posting: never blocks, but for post_message_for
 
-  /// Posts a copy of `value`, written by the rules of codec.hpp, with the ports in it if it is an rvalue and
-  /// with those in the list. Throws DataCloneError (a value or list that cannot go), QueueFullError (the
-  /// limit of unread bytes, or the room for unread messages with ports) and PortError (the kernel), in all
-  /// cases with everything still the caller's. On a closed or detached port it only detaches the list.
+  /// Posts a copy of `value`, written by the rules of codec.hpp, with what moves if it is an rvalue (ports,
+  /// buffers, descriptors) and the list. Throws DataCloneError (a value or list that cannot go),
+  /// QueueFullError (the limit of unread bytes, or the room for unread messages with ports) and PortError
+  /// (the kernel), in all cases with everything still the caller's. On a closed or detached port it only
+  /// detaches the list.
   template <class T>
   void post_message(T&& value, PostOptions options = {}) {
     if (submit(std::forward<T>(value), options, std::chrono::nanoseconds::zero()) == PostResult::full)

@@ -52,9 +52,13 @@ std::byte* BufferMemory::at(std::uint64_t offset_bytes, const char* call) {
     std::error_code refused;
     mapping_ = os::Mapping::try_map(file_.get(), access, from, offset_bytes_ + size_bytes_ - from, refused);
     if (refused)
-      throw PortError(refused, std::string(call) + ": a buffer of " + std::to_string(size_bytes_) +
-                                   " bytes cannot be mapped (" + refused.message() +
-                                   "); it is unchanged; free address space or raise vm.max_map_count");
+      throw PortError(refused,
+                      std::string(call) + ": a buffer of " + std::to_string(size_bytes_) +
+                          " bytes cannot be mapped (" + refused.message() + "); it is unchanged; " +
+                          (refused == std::errc::operation_not_permitted
+                               ? "somebody who had it before has sealed it: make it read_only(), or have it "
+                                 "sent anew"
+                               : "free address space or raise vm.max_map_count"));
     mapped_from_ = from;
     if (huge_pages_) mapping_.prefer_huge_pages();
   }

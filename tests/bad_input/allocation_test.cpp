@@ -11,6 +11,7 @@
 #include <new>
 #include <string>
 #include <sys/socket.h>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -146,6 +147,26 @@ struct Large {
   }
 };
 
+struct Buffers {
+  MessageChannel carrier;
+  std::tuple<SharedBuffer, FileDescriptor, BufferView> value{
+      SharedBuffer(100), ::open("/dev/null", O_RDONLY | O_CLOEXEC), SharedBuffer(10).read_only().view()};
+  SharedBuffer listed{200};
+  Received received;
+
+  bool complete() const { return std::get<0>(value) && std::get<1>(value) && listed; }
+  void post() { carrier.port1.post_message(std::move(value), {.transfer = {listed}}); }
+  void check() {
+    if (!received) received = carrier.port2.try_receive();
+    REQUIRE(received->buffers().size() == 2);
+    CHECK(received->buffers()[0].bytes().size() == 200);
+    const auto read = received->data<decltype(value)>();
+    CHECK(std::get<0>(read).bytes().size() == 100);
+    CHECK(std::get<1>(read));
+    CHECK(std::get<2>(read).bytes().size() == 10);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("without memory, a channel is not made and leaves nothing behind") {
@@ -174,6 +195,26 @@ TEST_CASE("without memory, a post with a port and a descriptor leaves both with 
         CHECK_FALSE(scene.file);
         scene.check_brought(scene.carrier.port2, "port");
       });
+}
+
+TEST_CASE("without memory, a post with buffers, a descriptor and a view leaves all of them with the caller") {
+  with_each_allocation_refused<Buffers>(
+      [](Buffers& scene) {
+        CHECK(scene.complete());
+        scene.post();
+      },
+      [](Buffers& scene) {
+        CHECK_FALSE(scene.complete());
+        scene.check();
+      });
+}
+
+TEST_CASE("without memory, a message with buffers, a descriptor and a view stays until there is some") {
+  struct Posted : Buffers {
+    Posted() { post(); }
+  };
+  with_each_allocation_refused<Posted>([](Posted& scene) { scene.received = scene.carrier.port2.receive(); },
+                                       [](Posted& scene) { scene.check(); });
 }
 
 TEST_CASE("without memory, a commit of a Space with a port may be tried again") {

@@ -254,3 +254,18 @@ TEST_CASE("a peer that punches holes while a buffer is read gives zeros and does
     CHECK(child.kill_and_reap() == ChildExit::killed(SIGKILL));
   }
 }
+
+TEST_CASE("a peer that seals what it has given away makes an error, and the buffer can still be read") {
+  const PortCensus census;
+  MessageChannel carrier;
+  SharedBuffer buffer = filled(1 << 16, 9, "sealed behind");
+  const FileDescriptor kept = opened_again("sealed behind");
+  carrier.port1.post_message(std::move(buffer));
+  Received received = carrier.port2.receive();
+  auto mine = received->data<SharedBuffer>();
+  REQUIRE(::fcntl(kept.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0);
+  check_names(said_by<PortError>([&] { static_cast<void>(mine.bytes()); }),
+              {"SharedBuffer::bytes", "65536 bytes", "has sealed it", "read_only()"});
+  mine = std::move(mine).read_only();
+  CHECK(std::ranges::equal(std::as_const(mine).bytes(), pattern(1 << 16, 9)));
+}
