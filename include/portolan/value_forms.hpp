@@ -76,49 +76,6 @@ struct ValueForm<std::variant<T...>> {
   }
 };
 
-/// As std::optional. Between trusting peers only; of T itself, not of a type derived from it.
-template <class T>
-struct ValueForm<std::unique_ptr<T>> {
-  static_assert(!std::is_array_v<T>, "a std::unique_ptr to an array does not know its size: use std::vector");
-
-  static void write(ValueWriter& writer, const std::unique_ptr<T>& pointer) {
-    writer.require_trust();
-    writer << (pointer != nullptr);
-    if (pointer == nullptr) return;
-    require_exact_type(*pointer);
-    writer << *pointer;
-  }
-  static void read(ValueReader& reader, std::unique_ptr<T>& pointer) {
-    reader.require_trust();
-    pointer.reset();
-    if (!read_number<bool>(reader.source())) return;
-    pointer = std::make_unique<T>();
-    reader >> *pointer;
-  }
-};
-
-/// 0 for an empty one; for an object met before its number; for a new one the next number, from 1 on, then
-/// the object. Several pointers to one object, and cycles, come out as such. Between trusting peers only, as
-/// std::unique_ptr.
-template <class T>
-struct ValueForm<std::shared_ptr<T>> {
-  static void write(ValueWriter& writer, const std::shared_ptr<T>& pointer) { writer.write_shared(pointer); }
-  static void read(ValueReader& reader, std::shared_ptr<T>& pointer) { reader.read_shared(pointer); }
-};
-
-/// As the std::shared_ptr that it locks to.
-template <class T>
-struct ValueForm<std::weak_ptr<T>> {
-  static void write(ValueWriter& writer, const std::weak_ptr<T>& pointer) {
-    writer.write_shared(pointer.lock());
-  }
-  static void read(ValueReader& reader, std::weak_ptr<T>& pointer) {
-    std::shared_ptr<T> locked;
-    reader.read_shared(locked);
-    pointer = locked;
-  }
-};
-
 /// The number of ticks. The period is not written: it is the type's.
 template <class Rep, class Period>
 struct ValueForm<std::chrono::duration<Rep, Period>> {

@@ -22,6 +22,8 @@ inline namespace v1 {
 /// Throws DataCloneError: an object of a class whose `known` versions are older.
 [[noreturn]] PORTOLAN_API void refuse_version(std::string_view name, std::uint64_t sent, std::uint64_t known);
 
+struct ReadClass;
+
 class ValueReader {
  public:
   using is_saving = boost::mpl::bool_<false>;
@@ -35,12 +37,7 @@ class ValueReader {
   /// Without finish() before, empties the objects behind std::shared_ptr: half-read cycles would own each
   /// other.
   ~ValueReader() {
-    for (const Shared& shared : shared_) {
-      try {
-        shared.empty(shared.object.get());
-      } catch (...) {  // a cycle that leaks is better than the end of the program
-      }
-    }
+    if (!shared_.empty()) empty_shared();
   }
 
   /// The whole value has been read. Throws DataCloneError if bytes are left over.
@@ -64,8 +61,9 @@ class ValueReader {
 
   // The rest of Boost's concept.
   void load_binary(void* into, std::size_t bytes) { source_.read(into, bytes); }
+  /// From here on a pointer to any base of T may lead to a T.
   template <class T>
-  void register_type(const T* = nullptr) noexcept {}
+  void register_type(const T* = nullptr);
   boost::serialization::library_version_type get_library_version() const { return kLibraryVersion; }
   unsigned get_flags() const noexcept { return 0; }
   void reset_object_address(const void*, const void*) noexcept {}  // no address of an object is kept
@@ -92,6 +90,9 @@ class ValueReader {
   template <class T>
   void read_elements(T* elements, std::size_t count);
 
+  /// The one of a registered class; null if there is none.
+  PORTOLAN_API const ReadClass* registered_class(std::uint32_t fingerprint) const noexcept;
+
   template <class T>
   void read_shared(std::shared_ptr<T>& pointer);
 
@@ -109,8 +110,7 @@ class ValueReader {
  private:
   struct Shared {
     std::shared_ptr<void> object;
-    const std::type_info* type;
-    void (*empty)(void* object);
+    const ReadClass* made;
   };
 
   template <class T>
@@ -120,11 +120,14 @@ class ValueReader {
   template <class T>
   void read_object(T& value);
   PORTOLAN_API std::uint64_t read_long_count(std::uint8_t first);
+  PORTOLAN_API void remember(const ReadClass& registered);
+  PORTOLAN_API void empty_shared() noexcept;
 
   Source& source_;
   std::size_t memory_left_;
   std::size_t depth_ = 0;
   std::vector<Shared> shared_;
+  std::vector<const ReadClass*> registered_;
 };
 
 template <class T>
@@ -180,28 +183,6 @@ void ValueReader::read_elements(T* elements, std::size_t count) {
   } else {
     for (std::size_t i = 0; i < count; ++i) read(elements[i]);
   }
-}
-
-template <class T>
-void ValueReader::read_shared(std::shared_ptr<T>& pointer) {
-  using Object = std::remove_const_t<T>;
-  static_assert(std::is_default_constructible_v<Object> && std::is_move_assignable_v<Object>,
-                "an object behind a std::shared_ptr is first made, then read, and emptied if that fails");
-  require_trust();
-  const std::uint64_t number = read_count();
-  if (number == 0) return pointer.reset();
-  if (number > shared_.size() + 1) refuse_value("value: a reference to an object that has not been sent");
-  if (number <= shared_.size()) {
-    const Shared& shared = shared_[number - 1];
-    if (*shared.type != typeid(T)) refuse_value("value: a reference to an object of another type");
-    pointer = std::static_pointer_cast<T>(shared.object);
-    return;
-  }
-  auto object = std::make_shared<Object>();
-  const auto empty = [](void* shared) { *static_cast<Object*>(shared) = Object{}; };
-  shared_.push_back({object, &typeid(T), empty});  // before its content, which may refer back to it
-  pointer = object;
-  read(*object);
 }
 
 }  // namespace v1

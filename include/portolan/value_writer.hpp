@@ -21,6 +21,7 @@
 #include <type_traits>
 #include <typeindex>
 #include <utility>
+#include <vector>
 
 #include <portolan/codec.hpp>
 #include <portolan/value_limits.hpp>
@@ -44,13 +45,7 @@ template <class T>
 inline constexpr bool is_versioned =
     boost::serialization::implementation_level<T>::value >= boost::serialization::object_class_info;
 
-/// Throws DataCloneError if `object` is of a type derived from T, of which only a part would be written.
-template <class T>
-void require_exact_type(const T& object) {
-  if constexpr (std::is_polymorphic_v<T>) {
-    if (typeid(object) != typeid(T)) refuse_value("value: a pointer to an object of a derived type");
-  }
-}
+struct WrittenClass;
 
 class ValueWriter {
  public:
@@ -74,8 +69,9 @@ class ValueWriter {
 
   // The rest of Boost's concept.
   void save_binary(const void* data, std::size_t bytes) { sink_.write(data, bytes); }
+  /// From here on a pointer to any base of T may lead to a T.
   template <class T>
-  void register_type(const T* = nullptr) noexcept {}
+  void register_type(const T* = nullptr);
   boost::serialization::library_version_type get_library_version() const { return kLibraryVersion; }
   unsigned get_flags() const noexcept { return 0; }
 
@@ -97,6 +93,9 @@ class ValueWriter {
   /// `count` elements one after the other, in one piece where that is the same.
   template <class T>
   void write_elements(const T* elements, std::size_t count);
+
+  /// The one of a registered class; null if there is none.
+  PORTOLAN_API const WrittenClass* registered_class(const std::type_info& type) const noexcept;
 
   /// Writes what `pointer` owns, or only its number if it was written before. Keeps it alive meanwhile, so
   /// that no other object gets its address.
@@ -120,10 +119,12 @@ class ValueWriter {
   template <class T>
   void write_object(const T& value);
   PORTOLAN_API void write_long_count(std::uint64_t count);
+  PORTOLAN_API void remember(const WrittenClass& registered);
 
   Sink& sink_;
   Ownership ports_;
   std::size_t depth_ = 0;
+  std::vector<const WrittenClass*> registered_;
   std::map<std::pair<const void*, std::type_index>, Shared> shared_;  // no allocation while it is empty
 };
 
@@ -175,17 +176,6 @@ void ValueWriter::write_elements(const T* elements, std::size_t count) {
   } else {
     for (std::size_t i = 0; i < count; ++i) write(elements[i]);
   }
-}
-
-template <class T>
-void ValueWriter::write_shared(const std::shared_ptr<T>& pointer) {
-  require_trust();
-  if (pointer == nullptr) return write_count(0);
-  require_exact_type(*pointer);
-  const auto number = static_cast<std::uint64_t>(shared_.size() + 1);
-  const auto [entry, is_new] = shared_.try_emplace({pointer.get(), typeid(T)}, Shared{number, pointer});
-  write_count(entry->second.number);
-  if (is_new) write(std::as_const(*pointer));
 }
 
 }  // namespace v1

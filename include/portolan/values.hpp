@@ -8,6 +8,7 @@
 
 #include <portolan/value_forms.hpp>
 #include <portolan/value_head.hpp>
+#include <portolan/value_pointers.hpp>
 #include <portolan/value_reader.hpp>
 #include <portolan/value_transferables.hpp>
 #include <portolan/value_writer.hpp>

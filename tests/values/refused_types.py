@@ -24,7 +24,17 @@ struct WithSpan {{ std::span<int> s; template <class A> void serialize(A& a, uns
 struct NotPlain {{ std::string s; }};
 struct NoDefault {{ explicit NoDefault(int) {{}} template <class A> void serialize(A&, unsigned) {{}} }};
 template <> inline constexpr bool portolan::is_plain<NotPlain> = true;
+struct Animal {{ virtual ~Animal() = default; template <class A> void serialize(A&, unsigned) {{}} }};
+struct Dog : Animal {{}};
+struct Plant {{ virtual ~Plant() = default; template <class A> void serialize(A&, unsigned) {{}} }};
+struct Bare {{ virtual void grow() {{}} template <class A> void serialize(A&, unsigned) {{}} }};
+{registered}
 void post(portolan::Sink& sink, portolan::Source& source) {{ (void)sink; (void)source; {statement} }}
+"""
+
+REGISTERED = """
+template <> struct portolan::derived_of<Animal> : portolan::types<Dog> {};
+template <> struct portolan::derived_of<Plant> : portolan::types<Dog> {};
 """
 
 # (header, statement, sentence), no sentence where the program is right
@@ -43,6 +53,10 @@ PROGRAMS = [
     ("values", "portolan::decode<WithPointer>(source);", "a raw pointer inside a value"),
     ("values", "portolan::encode(WithView(), sink);", "has no owner where it is read: use std::string"),
     ("values", "portolan::encode(WithSpan(), sink);", "has no owner where it is read: use std::vector"),
+    ("values", "portolan::encode(std::unique_ptr<Animal>(), sink);", None),
+    ("values", "portolan::encode(std::unique_ptr<Plant>(), sink);", "lists a class that is not derived"),
+    ("values", "portolan::decode<std::shared_ptr<Plant>>(source);", "lists a class that is not derived"),
+    ("values", "portolan::encode(std::unique_ptr<Bare>(), sink);", "deletes through its virtual destructor"),
     ("values", "portolan::decode<NoDefault>(source);", "a value is first made, then read"),
     ("values", "portolan::decode<std::vector<NoDefault>>(source);", "elements are first made, then read"),
 ]
@@ -52,7 +66,7 @@ def complaint(compiler, include, program):
     header, statement, sentence = program
     result = subprocess.run(
         [compiler, "-std=c++20", "-fsyntax-only", "-I", include, "-x", "c++", "-"],
-        input=HEAD.format(header=header, statement=statement), capture_output=True, text=True, check=False)
+        input=HEAD.format(header=header, statement=statement, registered=REGISTERED if header == "values" else ""), capture_output=True, text=True, check=False)
     if sentence is None:
         return result.returncode and f"does not compile: {statement}\n{result.stderr[:2000]}"
     if result.returncode == 0:
