@@ -64,6 +64,12 @@ class TypeNameText {
   /// function around a local class, and namespaces with names that are reserved for the library.
   constexpr void add_spelled(std::string_view spelled) noexcept {
     const std::size_t start = size_;
+    // The library's own inline namespace: gcc spells it, clang does not.
+    constexpr std::string_view kOwn = "portolan::v1::";
+    if (spelled.starts_with(kOwn)) {
+      add("portolan::");
+      spelled.remove_prefix(kOwn.size());
+    }
     std::size_t component = 0;
     int depth = 0;
     for (std::size_t i = 0; i < spelled.size(); ++i) {

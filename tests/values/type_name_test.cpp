@@ -99,6 +99,7 @@ static_assert(named<std::optional<std::variant<std::monostate, int>>> ==
 static_assert(named<std::complex<double>> == "std::complex<float64>");
 static_assert(named<std::unique_ptr<office::Job>> == "std::unique_ptr<office::Job>");
 static_assert(named<std::shared_ptr<const office::Job>> == "std::shared_ptr<const office::Job>");
+static_assert(named<std::vector<MessagePort>> == "std::vector<portolan::MessagePort>");
 static_assert(named<std::filesystem::path> == "std::filesystem::path");
 static_assert(named<std::chrono::milliseconds> == "std::chrono::duration<int64, std::ratio<1, 1000>>");
 static_assert(named<std::chrono::system_clock::time_point> ==
