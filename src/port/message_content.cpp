@@ -63,8 +63,9 @@ class MessageSource final : public Source {
       throw DataCloneError("data: the value names a " + what + " that did not come with the message");
     T& slot = (enclosures->*slots)[index];
     if (!slot)
-      throw DataCloneError("data: the value names a " + what +
-                           " that was taken before, or lost; read the value before " + what + "s()");
+      throw DataCloneError(
+          "data: the value names a " + what +
+          " that was taken before, or lost; read the value before what came with it is moved out");
     return slot;
   }
   template <class T>
