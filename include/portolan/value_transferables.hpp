@@ -5,24 +5,12 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
-#include <portolan/type_name.hpp>
 #include <portolan/value_reader.hpp>
 #include <portolan/value_writer.hpp>
 
 namespace portolan {
 inline namespace v1 {
-
-// Compilers do not agree on how to spell a class in an inline namespace.
-template <>
-inline constexpr std::string_view type_name<MessagePort> = "portolan::MessagePort";
-template <>
-inline constexpr std::string_view type_name<SharedBuffer> = "portolan::SharedBuffer";
-template <>
-inline constexpr std::string_view type_name<FileDescriptor> = "portolan::FileDescriptor";
-template <>
-inline constexpr std::string_view type_name<BufferView> = "portolan::BufferView";
 
 /// Throws DataCloneError for an index that no message has.
 inline std::uint32_t read_transferable_index(ValueReader& reader) {
