@@ -59,6 +59,10 @@ PROGRAMS = [
     ("values", "portolan::encode(std::unique_ptr<Bare>(), sink);", "deletes through its virtual destructor"),
     ("values", "portolan::decode<NoDefault>(source);", "a value is first made, then read"),
     ("values", "portolan::decode<std::vector<NoDefault>>(source);", "elements are first made, then read"),
+    ("port", "portolan::SharedBuffer buffer; portolan::Transferable{buffer};", None),
+    ("port", "portolan::BufferView view; portolan::Transferable{view};", "deleted"),
+    ("port", "auto bytes = portolan::SharedBuffer().bytes();", "deleted"),
+    ("port", "auto bytes = portolan::BufferView().bytes();", "deleted"),
 ]
 
 
