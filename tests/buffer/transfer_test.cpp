@@ -103,7 +103,7 @@ struct Temporary {
 
 // Reads everything and then is not content.
 struct Doubtful {
-  enum class Doubt { none, at_the_end, takes_twice };
+  enum class Doubt { none, at_the_end, of_the_kernel, takes_twice };
   inline static Doubt doubt = Doubt::none;
   SharedBuffer buffer;
   FileDescriptor descriptor;
@@ -116,6 +116,7 @@ struct Doubtful {
       SharedBuffer again;
       if (doubt == Doubt::takes_twice) archive.source().take_buffer(0, again);
       if (doubt == Doubt::at_the_end) throw std::runtime_error("not like this");
+      if (doubt == Doubt::of_the_kernel) throw PortError(std::make_error_code(std::errc::io_error), "no");
     }
   }
 };
@@ -346,7 +347,8 @@ TEST_CASE("a message that cannot be read as the type asked for keeps its buffers
   carrier.port1.post_message(Doubtful{marked(1), std::move(pipe.to), sealed.view(0, 100)});
   Received received = carrier.port2.receive();
   CHECK_FALSE(received->is<std::pair<SharedBuffer, FileDescriptor>>());
-  for (const auto doubt : {Doubtful::Doubt::at_the_end, Doubtful::Doubt::takes_twice}) {
+  for (const auto doubt :
+       {Doubtful::Doubt::at_the_end, Doubtful::Doubt::of_the_kernel, Doubtful::Doubt::takes_twice}) {
     Doubtful::doubt = doubt;
     CHECK_FALSE(received->is<Doubtful>());
     CHECK_THROWS_AS(static_cast<void>(received->data<Doubtful>()), DataCloneError);
