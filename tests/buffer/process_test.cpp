@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -268,4 +269,30 @@ TEST_CASE("a peer that seals what it has given away makes an error, and the buff
               {"SharedBuffer::bytes", "65536 bytes", "has sealed it", "read_only()"});
   mine = std::move(mine).read_only();
   CHECK(std::ranges::equal(std::as_const(mine).bytes(), pattern(1 << 16, 9)));
+}
+
+TEST_CASE("a buffer that comes back has the bytes that the receiver wrote, in the memory that was sent") {
+  const PortCensus census;
+  MessageChannel carrier;
+  SharedBuffer buffer(100'000, {.label = "boomerang"});
+  struct stat before {};
+  REQUIRE(::fstat(descriptors_of("boomerang").at(0), &before) == 0);
+  ChildProcess child = fork_with(ports_of(std::move(carrier.port2)), [](Ports& ports) {
+    Received received = ports[0].receive();
+    auto mine = received->data<SharedBuffer>();
+    std::memcpy(mine.bytes().data(), pattern(100'000, 1).data(), 100'000);
+    ports[0].post_message(std::move(mine));
+    PORTOLAN_CHILD_REQUIRE(!mine);
+    PORTOLAN_CHILD_REQUIRE(mappings_of("boomerang") == 0);
+    return 0;
+  });
+  carrier.port1.post_message(std::move(buffer));
+  CHECK(descriptors_of("boomerang").empty());
+  Received received = carrier.port1.receive();
+  buffer = received->data<SharedBuffer>();
+  CHECK(std::ranges::equal(buffer.bytes(), pattern(100'000, 1)));
+  struct stat after {};
+  REQUIRE(::fstat(descriptors_of("boomerang").at(0), &after) == 0);
+  CHECK(after.st_ino == before.st_ino);
+  CHECK(child.wait() == ChildExit::exited(0));
 }

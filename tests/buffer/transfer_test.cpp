@@ -3,14 +3,12 @@
 // Buffers, views and descriptors that go with a message: in the list, inside values at any depth, and what
 // stays with whom when a post fails.
 #include <boost/serialization/split_member.hpp>
-#include <cstring>
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 #include <variant>
@@ -19,7 +17,6 @@
 #include <portolan/portolan.hpp>
 
 #include "bad_input/said.hpp"
-#include "buffer/labelled_file.hpp"
 #include "port/hand_over.hpp"
 
 using namespace portolan;
@@ -373,30 +370,4 @@ TEST_CASE("a message that cannot be read as the type asked for keeps its buffers
   CHECK(pipe.ended());
   check_names(said_by<DataCloneError>([&] { static_cast<void>(received->data<Doubtful>()); }),
               {"names a buffer that was taken before"});
-}
-
-TEST_CASE("a buffer that comes back has the bytes that the receiver wrote, in the memory that was sent") {
-  const PortCensus census;
-  MessageChannel carrier;
-  SharedBuffer buffer(100'000, {.label = "boomerang"});
-  struct stat before {};
-  REQUIRE(::fstat(descriptors_of("boomerang").at(0), &before) == 0);
-  ChildProcess child = fork_with(ports_of(std::move(carrier.port2)), [](Ports& ports) {
-    Received received = ports[0].receive();
-    auto mine = received->data<SharedBuffer>();
-    std::memcpy(mine.bytes().data(), pattern(100'000, 1).data(), 100'000);
-    ports[0].post_message(std::move(mine));
-    PORTOLAN_CHILD_REQUIRE(!mine);
-    PORTOLAN_CHILD_REQUIRE(mappings_of("boomerang") == 0);
-    return 0;
-  });
-  carrier.port1.post_message(std::move(buffer));
-  CHECK(descriptors_of("boomerang").empty());
-  Received received = carrier.port1.receive();
-  buffer = received->data<SharedBuffer>();
-  CHECK(std::ranges::equal(buffer.bytes(), pattern(100'000, 1)));
-  struct stat after {};
-  REQUIRE(::fstat(descriptors_of("boomerang").at(0), &after) == 0);
-  CHECK(after.st_ino == before.st_ino);
-  CHECK(child.wait() == ChildExit::exited(0));
 }
