@@ -5,9 +5,11 @@
 // one byte each, so that a reader can hold the size against the bytes that are left before it takes memory.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bitset>
 #include <deque>
+#include <iterator>
 #include <list>
 #include <map>
 #include <set>
@@ -62,9 +64,17 @@ struct SequenceForm {
     static_assert(std::is_default_constructible_v<Element>, "elements are first made, then read");
     const std::size_t count = reader.read_size();
     reader.charge(count * sizeof(Element));
+    // In steps: the next one only when as many elements are there already, so that a count takes no memory by
+    // itself, in none of the collections that are nested in each other.
     sequence.clear();
-    sequence.resize(count);
-    for (Element& element : sequence) reader >> element;
+    for (std::size_t made = 0; made < count;) {
+      const std::size_t step = std::min(count - made, std::max(made, 1 + kFirstStepBytes / sizeof(Element)));
+      sequence.resize(made + step);
+      for (auto element = std::prev(sequence.end(), static_cast<std::ptrdiff_t>(step));
+           element != sequence.end(); ++element)
+        reader >> *element;
+      made += step;
+    }
   }
 };
 

@@ -32,6 +32,9 @@ inline constexpr std::size_t kDepthLimit = 1000;
 inline constexpr std::size_t kForeignMemoryBytes = 64 << 10;
 inline constexpr std::size_t kForeignMemoryFactor = 64;  // times the bytes of the message
 
+/// What a sequence takes for elements before it has read any.
+inline constexpr std::size_t kFirstStepBytes = 512;
+
 /// What a node of a set or map takes besides its element, roughly.
 inline constexpr std::size_t kNodeBytes = 48;
 
