@@ -72,6 +72,9 @@ class PORTOLAN_API MessageContent {
   /// contains out, as it does with ports; of shared memory T gets another object.
   [[nodiscard]] std::span<SharedBuffer> buffers() noexcept PORTOLAN_LIFETIMEBOUND;
 
+  /// Of a messageerror: why the message could not be read, as data<T>() says it. Empty for a message.
+  [[nodiscard]] std::string_view what() const noexcept PORTOLAN_LIFETIMEBOUND;
+
   /// The descriptors that came along, in list order; moved out by the caller or by data<T>().
   [[nodiscard]] std::span<FileDescriptor> descriptors() noexcept PORTOLAN_LIFETIMEBOUND;
 

@@ -11,6 +11,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -166,7 +167,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     });
   }
 
-  /// For messages that could not be read. F takes a MessageEvent&.
+  /// For messages that could not be read: they have no payload, and what() says why. F takes a MessageEvent&.
   template <class F>
   requires EventListener<F>
   void on_message_error(F handler) & {
@@ -276,8 +277,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   static std::optional<T> read_or_fail(MessageEvent& message) {
     try {
       return message.data<T>();
-    } catch (const DataCloneError&) {
-      dispatch_message_error(message);
+    } catch (const DataCloneError& error) {
+      dispatch_message_error(message, error.what());
       return std::nullopt;
     }
   }
@@ -288,7 +289,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
                             std::chrono::nanoseconds patience);
   [[noreturn]] void throw_full(const char* call = "post_message") const;
   void set_message_handler(ListenerCallback handler);
-  static void dispatch_message_error(MessageEvent& message);
+  static void dispatch_message_error(MessageEvent& message, std::string_view why);
   void bind();
 
   std::shared_ptr<port::PortState> state_;  // null: detached

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <portolan/buffer_view.hpp>
@@ -17,6 +18,11 @@
 
 namespace portolan::port {
 
+// What reading a message says of which the kernel has cut something off.
+inline constexpr const char* kCutOff =
+    "data: what belongs to this message was cut off on its way, as this process had no descriptors left; "
+    "raise RLIMIT_NOFILE (ulimit -n) and have it sent again";
+
 struct Enclosures {
   std::vector<MessagePort> ports;
   std::vector<SharedBuffer> buffers;
@@ -24,6 +30,7 @@ struct Enclosures {
   std::vector<FileDescriptor> descriptors;
   os::Mapping body;                           // a payload that travelled in a file of its own
   std::uint64_t body_bytes = 0;               // what the writer counts for it, also if it was lost
+  std::string what;                           // of a messageerror: why it could not be read
   bool broken = false;                        // the kernel has cut some of it off: reading it is an error
   std::unique_ptr<std::byte[]> private_copy;  // a foreign peer's payload, out of its reach
 };

@@ -3,6 +3,7 @@
 // Reading and keeping messages.
 
 #include <algorithm>
+#include <memory>
 #include <new>
 #include <utility>
 #include <vector>
@@ -25,14 +26,16 @@ class MessageSource final : public Source {
   explicit MessageSource(const MessageContent& content) noexcept
       : Source(content.data_, content.size_bytes_, content.format_, content.trusted_), content_(content) {}
   ~MessageSource() override {
-    for (MessagePort* const slot : lent_) PortAccess::state(*slot)->set_lent(false);
+    if (lent_ == nullptr) return;
+    for (MessagePort* const slot : lent_->ports) PortAccess::state(*slot)->set_lent(false);
   }
   // The value keeps what it took.
   void succeeded() noexcept {
-    for (MessagePort* const slot : lent_) PortAccess::take(*slot)->set_lent(false);
-    lent_.clear();
-    for (SharedBuffer* const slot : lent_buffers_) *slot = {};
-    for (FileDescriptor* const slot : lent_descriptors_) slot->reset();
+    if (lent_ == nullptr) return;
+    for (MessagePort* const slot : lent_->ports) PortAccess::take(*slot)->set_lent(false);
+    for (SharedBuffer* const slot : lent_->buffers) *slot = {};
+    for (FileDescriptor* const slot : lent_->descriptors) slot->reset();
+    lent_.reset();
   }
   std::string name_of_type(std::uint32_t fingerprint) const override {
     const Segment* const segment = content_.segment();
@@ -50,7 +53,7 @@ class MessageSource final : public Source {
       throw DataCloneError(
           "data: the value names a port that was taken before, or lost; read the value before ports()");
     if (state->lent()) throw DataCloneError("data: the value names one port twice");
-    lent_.push_back(&slot);
+    lent().ports.push_back(&slot);
     state->set_lent(true);
     PortAccess::put(into, state);
   }
@@ -81,13 +84,13 @@ class MessageSource final : public Source {
       into = BufferAccess::make(std::make_shared<BufferState>(*BufferAccess::state(slot)));
       return;
     }
-    lend(slot, lent_buffers_, "buffer");
+    lend(slot, lent().buffers, "buffer");
     into = BufferAccess::make(BufferAccess::state(slot));
   }
 
   void lend_descriptor(std::uint32_t index, FileDescriptor& into) override {
     FileDescriptor& slot = slot_of(&Enclosures::descriptors, index, "descriptor");
-    lend(slot, lent_descriptors_, "descriptor");
+    lend(slot, lent().descriptors, "descriptor");
     // Whatever owns this number in a value that cannot be read closes it, and the message keeps its own.
     into = slot.duplicate();
   }
@@ -96,10 +99,18 @@ class MessageSource final : public Source {
     into = slot_of(&Enclosures::views, index, "view");
   }
 
+  struct Lent {
+    std::vector<MessagePort*> ports;
+    std::vector<SharedBuffer*> buffers;
+    std::vector<FileDescriptor*> descriptors;
+  };
+  Lent& lent() {
+    if (lent_ == nullptr) lent_ = std::make_unique<Lent>();
+    return *lent_;
+  }
+
   const MessageContent& content_;
-  std::vector<MessagePort*> lent_;
-  std::vector<SharedBuffer*> lent_buffers_;
-  std::vector<FileDescriptor*> lent_descriptors_;
+  std::unique_ptr<Lent> lent_;  // null until something is lent, as for nearly all messages
 };
 
 }  // namespace port
@@ -115,10 +126,7 @@ const port::Segment* MessageContent::segment() const noexcept {
 }
 
 void MessageContent::read(Decoder decoder, void* into) {
-  if (enclosures_ != nullptr && enclosures_->broken)
-    throw DataCloneError(
-        "data: what belongs to this message was cut off on its way, as this process had no descriptors left; "
-        "raise RLIMIT_NOFILE (ulimit -n) and have it sent again");
+  if (enclosures_ != nullptr && enclosures_->broken) throw DataCloneError(port::kCutOff);
   port::MessageSource source(*this);
   decoder(source, into);
   source.succeeded();
@@ -143,6 +151,10 @@ std::span<MessagePort> MessageContent::ports() noexcept {
 
 std::span<SharedBuffer> MessageContent::buffers() noexcept {
   return enclosures_ != nullptr ? std::span(enclosures_->buffers) : std::span<SharedBuffer>();
+}
+
+std::string_view MessageContent::what() const noexcept {
+  return enclosures_ != nullptr ? std::string_view(enclosures_->what) : std::string_view();
 }
 
 std::span<FileDescriptor> MessageContent::descriptors() noexcept {

@@ -136,8 +136,8 @@ void MessagePort::set_message_handler(ListenerCallback handler) {
   start();
 }
 
-void MessagePort::dispatch_message_error(MessageEvent& message) {
-  port::PortState::dispatch_message_error(message);
+void MessagePort::dispatch_message_error(MessageEvent& message, std::string_view why) {
+  port::PortState::dispatch_message_error(message, why);
 }
 
 void MessagePort::bind() {

@@ -191,7 +191,7 @@ bool PortState::serve_message(Endpoint& endpoint) {
     return false;
   }
   if (event.enclosures_ != nullptr && event.enclosures_->broken) {
-    dispatch_message_error(event);
+    dispatch_message_error(event, kCutOff);
   } else {
     dispatch(event);
   }
@@ -229,13 +229,18 @@ void PortState::dispatch(Event& event) noexcept {
   }
 }
 
-void PortState::dispatch_message_error(MessageEvent& message) {
+void PortState::dispatch_message_error(MessageEvent& message, std::string_view why) {
   PortState* const port = message.port_;
   if (port == nullptr) return;
   MessageEvent error{"messageerror"};
   static_cast<MessageContent&>(error) = std::move(static_cast<MessageContent&>(message));
   error.data_ = nullptr;
   error.size_bytes_ = 0;
+  try {
+    if (error.enclosures_ == nullptr) error.enclosures_ = new Enclosures();
+    error.enclosures_->what = why;
+  } catch (const std::bad_alloc&) {  // the event counts for more than its reason
+  }
   port->dispatch(error);
 }
 

@@ -143,7 +143,7 @@ class PortState final : public LoopSource,
   bool ref() const noexcept { return ref_; }
   int foreign_descriptor(std::shared_ptr<Listeners> listeners);
   std::size_t dispatch_what_is_there();
-  static void dispatch_message_error(MessageEvent& message);
+  static void dispatch_message_error(MessageEvent& message, std::string_view why);
 
   std::size_t serve(std::size_t most) override;
   [[nodiscard]] bool ready() noexcept override;

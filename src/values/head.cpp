@@ -44,12 +44,17 @@ std::string describe_sent(Source& source, const std::byte* head) {
   throw DataCloneError("value: sent: " + sent + ", read as: " + std::string(wanted));
 }
 
+// Apart from the check, which comes before every read and needs no room for texts.
+[[noreturn, gnu::noinline]] void refuse_format(Source& source, Format wanted) {
+  const bool headed = source.format() == Format::value && source.left() >= kValueHeadBytes;
+  refuse(describe_sent(source, headed ? source.take(kValueHeadBytes) : nullptr), name_of(wanted));
+}
+
 }  // namespace
 
 void require_format(Source& source, Format wanted) {
-  if (source.format() == wanted) return;
-  const bool headed = source.format() == Format::value && source.left() >= kValueHeadBytes;
-  refuse(describe_sent(source, headed ? source.take(kValueHeadBytes) : nullptr), name_of(wanted));
+  if (source.format() != wanted) [[unlikely]]
+    refuse_format(source, wanted);
 }
 
 void refuse_head(Source& source, const std::byte* head, const TypeIdentity& wanted) {

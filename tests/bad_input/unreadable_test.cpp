@@ -87,6 +87,7 @@ void check_refused(const Bad& bad, std::string_view why, Trust trust = Trust::sa
   {
     Received received = channel.port2.receive();
     CHECK(!received->template is<Wanted>());
+    CHECK(received->what().empty());
     check_names(said_by<DataCloneError>([&] { static_cast<void>(received->template data<Wanted>()); }),
                 {why});
     // Nothing of it is gone.
@@ -102,6 +103,7 @@ void check_refused(const Bad& bad, std::string_view why, Trust trust = Trust::sa
   channel.port1.post_message(Job{"after that", {}});
   std::vector<std::string> seen;
   channel.port2.on_message_error([&](MessageEvent& event) {
+    if (seen.empty()) check_names(std::string(event.what()), {why});
     seen.push_back("error with " + std::to_string(event.ports().size()) + " port");
     if constexpr (!std::is_same_v<Wanted, Job>) channel.port1.close();
   });

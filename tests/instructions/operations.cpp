@@ -19,6 +19,18 @@ using namespace portolan;
 
 const std::vector<std::byte> payload(64);
 
+struct Order {
+  std::uint64_t number = 7;
+  double price = 1.5;
+  std::uint32_t pieces = 3;
+  std::string name = "a name of 20 letters";
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& number& price& pieces& name;
+  }
+};
+
 void receive_one(MessagePort& port) {
   if (!port.try_receive()) std::abort();
 }
@@ -59,6 +71,15 @@ void post_number(long count) {
   }
 }
 
+void post_value(long count) {
+  MessageChannel channel;
+  const Order order;
+  for (long i = 0; i < count; ++i) {
+    channel.port1.post_message(order);
+    if (channel.port2.try_receive()->data<Order>().number != order.number) std::abort();
+  }
+}
+
 void dispatch(long count) {
   constexpr long kBurst = 64;
   MessageChannel channel;
@@ -92,6 +113,7 @@ const std::map<std::string, std::function<void(long)>> operations{
     {"post+receive_batch", post_and_receive_in_batches},
     {"reserve+commit+receive", reserve_and_commit},
     {"post+receive_number", post_number},
+    {"post+receive_value", post_value},
     {"post+on_message", dispatch},
     {"move", move_port},
     {"channel+post+receive", make_and_use_channel},
