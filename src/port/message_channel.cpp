@@ -17,8 +17,11 @@ MessageChannel::MessageChannel(const ChannelOptions& options) {
   const port::NoForks no_forks;
   auto [first, second] =
       port::make_channel({options.limit_bytes, options.label, options.trust, options.prefault});
-  port::PortAccess::put(port1, std::make_shared<port::PortState>(std::move(first)));
-  port::PortAccess::put(port2, std::make_shared<port::PortState>(std::move(second)));
+  const auto a = std::make_shared<port::PortState>(std::move(first));
+  const auto b = std::make_shared<port::PortState>(std::move(second));
+  port::PortState::make_unshipped(a, b);
+  port::PortAccess::put(port1, a);
+  port::PortAccess::put(port2, b);
 }
 
 }  // namespace v1

@@ -37,11 +37,20 @@ void PortState::bind(EventLoop& loop, std::shared_ptr<Listeners> listeners) {
   if (endpoint == nullptr || endpoint->status() != Status::open) return;
   loop_thread_ = std::this_thread::get_id();
   attachment_ = LoopAttachment(loop, *this);
+  if (!unshipped_) return;
+  if (foreign_loop_) unshipped_->leave();
+  // [U2] relaxed: read by this thread, which does it.
+  if (unshipped_->stays_here()) incoming_unshipped(*unshipped_).served.store(true, std::memory_order_relaxed);
 }
 
 void PortState::unbind() noexcept {
   const std::lock_guard lock(binding_);
   attachment_.detach();
+  if (!unshipped_) return;
+  UnshippedDirection& incoming = incoming_unshipped(*unshipped_);
+  // [U2] relaxed: a thread that sees it late finds nothing to serve.
+  const bool served = incoming.served.exchange(false, std::memory_order_relaxed);
+  if (served && unshipped_->stays_here()) unshipped_->queue().remove_waiting(incoming);
 }
 
 void PortState::rebind() noexcept {
@@ -57,7 +66,9 @@ void PortState::rebind() noexcept {
   }
 }
 
-void PortState::enable() noexcept {
+void PortState::enable() {
+  if (bound() && unshipped_ && unshipped_->stays_here())
+    unshipped_->queue().add_waiting({unshipped_, &incoming_unshipped(*unshipped_)});
   enabled_ = true;
   // A sleeping loop does not look at a queue that was disabled when it fell asleep.
   look_again();
@@ -159,6 +170,7 @@ std::size_t PortState::serve(std::size_t most) {
   for (; served < most; ++served) {
     Endpoint* const endpoint = used();
     if (endpoint == nullptr || !attachment_) return served;
+    if (others_wait(*endpoint) && serve_earlier(*endpoint)) continue;
     if (serve_drain(*endpoint) || (enabled_ && serve_message(*endpoint)) || serve_close(*endpoint)) continue;
     // Closed here, by a listener or another thread, and its queue is delivered: the loop lets go of the
     // socket, then it is closed.
@@ -169,6 +181,24 @@ std::size_t PortState::serve(std::size_t most) {
     break;
   }
   return served;
+}
+
+// A message of another port of this thread that comes before the next one here.
+bool PortState::serve_earlier(Endpoint& endpoint) {
+  UnshippedQueue& queue = unshipped_->queue();
+  while (has_message_to_serve() && unshipped_->stays_here()) {
+    const std::shared_ptr<PortState> first =
+        queue.first_before(incoming_unshipped(*unshipped_), endpoint.reader().taken_count());
+    if (!first) return false;
+    if (first->serve(1) != 0) return true;
+    queue.pass_over_first();
+  }
+  return false;
+}
+
+bool PortState::has_message_to_serve() noexcept {
+  Endpoint* const endpoint = used();
+  return endpoint != nullptr && enabled_ && !retrying_ && !violated_ && attachment_ && !endpoint->dry();
 }
 
 bool PortState::serve_message(Endpoint& endpoint) {

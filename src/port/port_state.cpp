@@ -149,6 +149,10 @@ void PortState::release_slowly(ring::Extent& extent, std::uint64_t sequence, std
 
 PostResult PortState::post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
                                   std::chrono::nanoseconds patience) {
+  if (out_of_turn() && !forked() && use() != nullptr) {
+    take_turn();
+    return post_flat(bytes, format, options, patience);
+  }
   Reservation reservation(shared_from_this(), bytes.size(), Writing::message);
   reservation.check_list(options.transfer);
   reservation.write(bytes.data(), bytes.size());
@@ -223,9 +227,34 @@ std::size_t PortState::receive_batch(std::span<Received> batch) {
   return count;
 }
 
+void PortState::make_unshipped(const std::shared_ptr<PortState>& a, const std::shared_ptr<PortState>& b) {
+  const std::shared_ptr<UnshippedChannel> channel = UnshippedChannel::make();
+  if (!channel) return;
+  for (const std::shared_ptr<PortState>& port : {a, b}) {
+    port->outgoing_unshipped(*channel).poster = port;
+    port->incoming_unshipped(*channel).receiver = port;
+    port->unshipped_ = channel;
+    port->end_turn();
+  }
+}
+
+void PortState::take_turn() {
+  if (unshipped_ && unshipped_->stays_here())
+    unshipped_->queue().take_turn({unshipped_, &outgoing_unshipped(*unshipped_)},
+                                  used()->writer().message_count(), used()->unread().first);
+  // [U4] relaxed: as [U3].
+  writing_.fetch_and(static_cast<std::uint8_t>(~kOutOfTurn), std::memory_order_relaxed);
+}
+
+// The posting thread may be another one by now, and be writing.
+void PortState::end_turn() noexcept {
+  // [U4] relaxed: as [U3].
+  writing_.fetch_or(kOutOfTurn, std::memory_order_relaxed);
+}
+
 void PortState::begin_move() {
   check_process("transfer");
-  if (writing_ != Writing::nothing)
+  if (writing() != Writing::nothing)
     throw DataCloneError("transfer(" + name() +
                          "): a message is being written on this port; commit or destroy its Space first");
   if (gone())
@@ -268,6 +297,7 @@ void PortState::undo_move() noexcept {
 Parcel PortState::finish_move() noexcept {
   const std::lock_guard lock(birth_);
   gone_ = moved_ = true;
+  if (unshipped_) unshipped_->leave();
   parcel_moving_ = false;
   listeners_.reset();
   if (endpoint_ == nullptr) return std::move(parcel_);

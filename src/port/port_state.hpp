@@ -28,13 +28,14 @@
 #include "port/loop_access.hpp"
 #include "port/loop_source.hpp"
 #include "port/parcel.hpp"
+#include "port/unshipped_queue.hpp"
 
 namespace portolan::port {
 
 struct Enclosures;
 
 // Who writes a message on a port: nobody else may post on it then, and it may not move.
-enum class Writing : std::uint8_t { nothing, message, space };
+enum class Writing : std::uint8_t { nothing = 0, message = 1, space = 2 };
 
 class PortState final : public LoopSource,
                         public ForkGuarded,
@@ -86,8 +87,10 @@ class PortState final : public LoopSource,
                        std::chrono::nanoseconds patience) {
     // [Q4] acquire; pairs with [Q2]: as [Q1].
     Endpoint* const endpoint = used_.load(std::memory_order_acquire);
-    if (endpoint != nullptr && options.transfer.empty() && writing_ == Writing::nothing &&
-        endpoint->usable() && !endpoint->peer_closed()) [[likely]] {
+    if (endpoint != nullptr && options.transfer.empty() &&
+        // [U3] relaxed: another port of this thread may have taken the turn, and no other thread's matters.
+        writing_.load(std::memory_order_relaxed) == 0 && endpoint->usable() && !endpoint->peer_closed())
+        [[likely]] {
       if (std::byte* const room = endpoint->room(bytes.size())) [[likely]] {
         std::memcpy(room, bytes.data(), bytes.size());
         endpoint->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
@@ -97,8 +100,24 @@ class PortState final : public LoopSource,
     }
     return post_slowly(bytes, format, options, patience);
   }
-  Writing writing() const noexcept { return writing_; }
-  void set_writing(Writing writing) noexcept { writing_ = writing; }
+  Writing writing() const noexcept {
+    return static_cast<Writing>(writing_.load(std::memory_order_relaxed) & ~kOutOfTurn);  // [U3]
+  }
+  // From the posting thread. An out of turn that comes meanwhile is another thread's, and may get lost.
+  void set_writing(Writing writing) noexcept {
+    const unsigned turn = writing_.load(std::memory_order_relaxed) & kOutOfTurn;  // [U3]
+    writing_.store(static_cast<std::uint8_t>(static_cast<unsigned>(writing) | turn),
+                   std::memory_order_relaxed);  // [U3]
+  }
+  bool out_of_turn() const noexcept {
+    return (writing_.load(std::memory_order_relaxed) & kOutOfTurn) != 0;  // [U3]
+  }
+  // The channel has just been made, by this thread.
+  static void make_unshipped(const std::shared_ptr<PortState>& a, const std::shared_ptr<PortState>& b);
+  // What is posted from now on comes after what other ports of this thread have posted. In use. Throws
+  // std::bad_alloc.
+  void take_turn();
+  void end_turn() noexcept;
   // From the posting thread.
   void want_drain() noexcept;
 
@@ -138,7 +157,9 @@ class PortState final : public LoopSource,
   // ---- events
   void bind(EventLoop& loop, std::shared_ptr<Listeners> listeners);
   bool bound() const noexcept { return static_cast<bool>(attachment_); }
-  void enable() noexcept;
+  // On the loop's thread.
+  bool has_message_to_serve() noexcept;
+  void enable();
   void set_ref(bool ref) noexcept { ref_ = ref; }
   bool ref() const noexcept { return ref_; }
   int foreign_descriptor(std::shared_ptr<Listeners> listeners);
@@ -160,6 +181,21 @@ class PortState final : public LoopSource,
   PostResult post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
                          std::chrono::nanoseconds patience);
   void become_inert() noexcept override;
+  UnshippedDirection& outgoing_unshipped(UnshippedChannel& channel) const noexcept {
+    return channel.direction(static_cast<std::size_t>(side_));
+  }
+  UnshippedDirection& incoming_unshipped(UnshippedChannel& channel) const noexcept {
+    return channel.direction(static_cast<std::size_t>(ring::other(side_)));
+  }
+
+  // In the loop: whether another port's message may come before the next one here.
+  bool others_wait(Endpoint& endpoint) const noexcept {
+    if (unshipped_ == nullptr) return false;
+    const UnshippedDirection& incoming = incoming_unshipped(*unshipped_);
+    // [U2] relaxed: as in bind.
+    return incoming.served.load(std::memory_order_relaxed) &&
+           !unshipped_->queue().is_first(incoming, endpoint.reader().taken_count());
+  }
 
   // The next message, if everything is as it mostly is: an open port of this process with nothing in hand,
   // and a message that is all in the ring.
@@ -200,6 +236,7 @@ class PortState final : public LoopSource,
                Enclosures& enclosures, std::error_code& refused);
 
   // port_events.cpp
+  bool serve_earlier(Endpoint& endpoint);
   bool serve_message(Endpoint& endpoint);
   bool serve_close(Endpoint& endpoint);
   bool serve_drain(Endpoint& endpoint);
@@ -211,7 +248,9 @@ class PortState final : public LoopSource,
   void unbind() noexcept;
 
   std::atomic<Endpoint*> used_{nullptr};
-  Writing writing_ = Writing::nothing;
+  // A Writing, and whether the next post has to take a turn first: one word, so that a post looks at one.
+  static constexpr unsigned kOutOfTurn = 0x80;
+  std::atomic<std::uint8_t> writing_{0};
   bool lent_ = false;
   std::uint32_t events_in_hand_ = 0;
   std::uint64_t large_in_hand_bytes_ = 0;  // in files of their own, of these events
@@ -228,6 +267,8 @@ class PortState final : public LoopSource,
   bool parcel_moving_ = false;
   bool close_wanted_ = false;  // by another thread, while the parcel was moving
   std::shared_ptr<PortState> kept_by_events_;
+
+  std::shared_ptr<UnshippedChannel> unshipped_;  // null if it came from elsewhere
 
   std::shared_ptr<Listeners> listeners_;
   std::mutex binding_;  // what follows: changed by the loop's thread alone, and others ask

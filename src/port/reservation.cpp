@@ -167,6 +167,7 @@ PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
     if (shipment_.doomed()) return drop(PostResult::closed);
     if (type_ != nullptr && !endpoint_->names().told_last(type_->fingerprint)) [[unlikely]]
       tell_type();
+    if (port_->out_of_turn()) port_->take_turn();
     switch (try_send(format)) {
       case Sent::yes:
         return PostResult::posted;
