@@ -4,6 +4,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stop_token>
@@ -51,10 +52,20 @@ class ListenerArgument {
   Event& event_;
 };
 
-/// Callable with an Event&, with a reference to a class derived from it, or with nothing.
+/// An object with handle_event(Event&), or a pointer to one, which is looked at anew for each event.
 template <class F>
-concept EventListener =
-    std::invocable<F&, Event&> || std::invocable<F&, ListenerArgument> || std::invocable<F&>;
+concept EventHandlerObject = requires(F& object, Event& event) {
+  object.handle_event(event);
+}
+|| requires(F& pointer, Event& event) {
+  pointer->handle_event(event);
+};
+
+/// Callable with an Event&, with a reference to a class derived from it, or with nothing; or an object as
+/// above.
+template <class F>
+concept EventListener = std::invocable<F&, Event&> || std::invocable<F&, ListenerArgument> ||
+    std::invocable<F&> || EventHandlerObject<F>;
 
 /// Listeners live as long as the target. Moving the target moves them along, also during a dispatch. A target
 /// belongs to one thread at a time; a listener may do anything to it: add, remove, dispatch, move it, destroy
@@ -67,12 +78,21 @@ class PORTOLAN_API EventTarget {
   EventTarget& operator=(EventTarget&& other) noexcept;  // the listeners that it had are gone
 
   /// Adds a listener, behind those that are there. One added during a dispatch does not run for that event.
-  /// Returns ListenerId::none, and adds nothing, if the signal is already stopped. A listener that wants a
+  /// Returns ListenerId::none, and adds nothing, if the signal is already stopped or the listener is null (an
+  /// empty std::function, a null pointer). A listener that wants a
   /// derived event and is given another one (by dispatch_event) fails with std::bad_cast, like any listener
   /// that throws.
   template <EventListener F>
   ListenerId add_event_listener(std::string_view type, F listener, ListenerOptions options = {}) & {
     return add(type, as_callback(std::move(listener)), std::move(options));
+  }
+  /// The same, with `capture` for its only option.
+  template <EventListener F, std::same_as<bool> Capture>
+  ListenerId add_event_listener(std::string_view type, F listener, Capture capture) & {
+    return add(type, as_callback(std::move(listener)), {.capture = capture});
+  }
+  ListenerId add_event_listener(std::string_view, std::nullptr_t, const ListenerOptions& = {}) & {
+    return ListenerId::none;
   }
 
   /// It is not called any more, not even for an event whose dispatch is under way. Unknown ones are ignored.
@@ -89,12 +109,18 @@ class PORTOLAN_API EventTarget {
 
   template <EventListener F>
   static ListenerCallback as_callback(F listener) {
+    if constexpr (requires { listener == nullptr; })
+      if (listener == nullptr) return {};
     if constexpr (std::invocable<F&, Event&>) {
       return ListenerCallback(std::move(listener));
     } else if constexpr (std::invocable<F&, ListenerArgument>) {
       return [f = std::move(listener)](Event& event) mutable { f(ListenerArgument(event)); };
-    } else {
+    } else if constexpr (std::invocable<F&>) {
       return [f = std::move(listener)](Event&) mutable { f(); };
+    } else if constexpr (requires(Event & event) { listener.handle_event(event); }) {
+      return [object = std::move(listener)](Event& event) mutable { object.handle_event(event); };
+    } else {
+      return [pointer = std::move(listener)](Event& event) mutable { pointer->handle_event(event); };
     }
   }
 

@@ -151,6 +151,11 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
   }
   std::string_view text() const&& = delete;
 
+  /// What a message from a port has not, on the Web either.
+  [[nodiscard]] static constexpr std::string_view origin() noexcept { return {}; }
+  [[nodiscard]] static constexpr std::string_view last_event_id() noexcept { return {}; }
+  [[nodiscard]] static constexpr EventTarget* source() noexcept { return nullptr; }
+
   /// Makes a message of it that any thread may hold and destroy. The event is empty afterwards.
   [[nodiscard]] Message keep() &&;
 

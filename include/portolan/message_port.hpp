@@ -151,6 +151,9 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   template <class F>
   requires EventListener<F>
   void on_message(F handler) & { set_message_handler(as_callback(std::move(handler))); }
+  /// Takes the handler away, here and below. The queue is enabled all the same, and what nobody hears is
+  /// lost.
+  void on_message(std::nullptr_t) & { set_message_handler({}); }
 
   /// The handler gets data<T>(): F(T) or F(T, MessageEvent&). A message that is no T becomes a messageerror.
   template <class T, class F>
@@ -174,6 +177,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     set_handler("messageerror", as_callback(std::move(handler)));
     bind();
   }
+  void on_message_error(std::nullptr_t) & { set_handler("messageerror", {}); }
 
   /// The end of the channel, once, after the last message: F takes a CloseEvent&. Also comes if the queue is
   /// empty and not enabled. Not for one's own close().
@@ -183,6 +187,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     set_handler("close", as_callback(std::move(handler)));
     bind();
   }
+  void on_close(std::nullptr_t) & { set_handler("close", {}); }
 
   /// There is room again after a post found none: F takes an Event&.
   template <class F>
@@ -191,6 +196,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     set_handler("drain", as_callback(std::move(handler)));
     bind();
   }
+  void on_drain(std::nullptr_t) & { set_handler("drain", {}); }
 
   /// Enables the queue and binds the port to this thread's loop, unless it is bound. A transferred port must
   /// be started again.

@@ -16,7 +16,7 @@ void Listeners::abandon() noexcept {
 }
 
 ListenerId Listeners::add(std::string_view type, Call call, ListenerOptions options) {
-  if (options.signal.stop_requested()) return ListenerId::none;
+  if (!call || options.signal.stop_requested()) return ListenerId::none;
   auto listener = std::make_unique<Listener>();
   listener->id = ListenerId{last_id_ + 1};
   listener->type = type;
