@@ -112,6 +112,10 @@ void EventLoop::clear(TimerId timer) noexcept {
   EventLoopAccess::core(*this)->clear(timer);
 }
 
+void EventLoop::set_busy_poll(std::chrono::nanoseconds longest) {
+  EventLoopAccess::core(*this)->set_busy_poll(std::max<std::int64_t>(longest.count(), 0));
+}
+
 int EventLoop::native_handle() {
   return EventLoopAccess::core(*this)->native_handle();
 }

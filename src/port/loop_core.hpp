@@ -59,6 +59,7 @@ class LoopCore {
   TimerId set_timer(std::int64_t delay_ns, std::int64_t period_ns, Task task);
   void clear(TimerId timer) noexcept;
   void watch_signal(int signal, Callback<void(int)> handler);
+  void set_busy_poll(std::int64_t longest_ns);
   int native_handle();
   [[nodiscard]] const std::shared_ptr<ExceptionReporter>& exceptions() const noexcept { return exceptions_; }
 
@@ -141,6 +142,7 @@ class LoopCore {
   unsigned first_kind_ = 0;       // of tasks, timers and sources: where the next run_one begins
   unsigned turns_ = 0;
   std::int64_t spin_ns_;
+  bool spin_is_set_ = false;       // by the user: it does not adapt
   std::int64_t next_look_ns_ = 0;  // at all sleepers
   bool sleeps_bounded_ = false;    // the barrier is refused: short sleeps
   bool running_ = false;

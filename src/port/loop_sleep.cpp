@@ -68,7 +68,8 @@ void LoopCore::idle(std::int64_t deadline_ns) {
 // True if there is something to do. Only for sources that were busy a moment ago: the others ring.
 bool LoopCore::spin(std::int64_t began_ns, std::int64_t deadline_ns) {
   if (spin_ns_ == 0 || sources_.awake().empty()) return false;
-  const std::int64_t until_ns = std::min(began_ns + spin_ns_, deadline_ns);
+  const std::int64_t until_ns =
+      spin_ns_ < kForever - began_ns ? std::min(began_ns + spin_ns_, deadline_ns) : deadline_ns;
   std::int64_t next_gather_ns = began_ns + kBetweenLooks_ns;
   for (std::int64_t now_ns = began_ns; now_ns < until_ns; now_ns = os::monotonic_ns()) {
     bool found = sources_.any_ready() || tasks_.attention();
@@ -100,8 +101,14 @@ void LoopCore::sleep(std::int64_t began_ns, std::int64_t deadline_ns) {
   if (after_work) adapt_spin(found && os::monotonic_ns() - began_ns < 2 * kLongestSpin_ns);
 }
 
+void LoopCore::set_busy_poll(std::int64_t longest_ns) {
+  check_thread("set_busy_poll");
+  spin_ns_ = longest_ns;
+  spin_is_set_ = true;
+}
+
 void LoopCore::adapt_spin(bool worth_it) noexcept {
-  if (alone_on_one_cpu()) return;
+  if (spin_is_set_ || alone_on_one_cpu()) return;
   if (worth_it) {
     spin_ns_ = std::clamp(2 * spin_ns_, kFirstSpin_ns, kLongestSpin_ns);
   } else {

@@ -29,6 +29,7 @@ class FakeSource : public port::LoopSource {
   std::vector<std::size_t> served;  // how many messages each call that served any took
   std::size_t served_count = 0;
   std::atomic<int> sleeps = 0;
+  std::atomic<int> looks = 0;
   int awakenings = 0;
 
   void publish(std::size_t count = 1) {
@@ -49,7 +50,10 @@ class FakeSource : public port::LoopSource {
     }
     return count;
   }
-  bool ready() noexcept override { return published_.load(std::memory_order_seq_cst) != taken_; }
+  bool ready() noexcept override {
+    ++looks;
+    return published_.load(std::memory_order_seq_cst) != taken_;
+  }
   [[nodiscard]] int descriptor() const noexcept override { return bell_.descriptor(); }
   bool announce_sleep(bool deep) noexcept override {
     if (!deep || ready()) return false;

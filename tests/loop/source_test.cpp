@@ -12,10 +12,12 @@
 #include <portolan/event_loop.hpp>
 
 #include "loop/fake_source.hpp"
+#include "support/condition.hpp"
 
 using namespace portolan;
 using namespace std::chrono_literals;
 using portolan::testing::FakeSource;
+using portolan::testing::wait_until;
 
 namespace {
 
@@ -219,4 +221,44 @@ TEST_CASE("what a source throws comes out of run, and the others are served") {
   good.publish();
   CHECK_THROWS_WITH(loop.run(), "bad");
   CHECK(good.taken() == 1);
+}
+
+namespace {
+
+// A loop that polls for that long gets three messages, each one when `when` holds for their source.
+template <class When>
+int sleeps_of_a_loop_that_polls(std::chrono::nanoseconds longest, When when) {
+  int sleeps = 0;
+  on_a_fresh_loop([&] {
+    EventLoop& loop = EventLoop::current();
+    loop.set_busy_poll(longest);
+    FakeSource source;
+    source.attach();
+    source.on_message = [&](std::size_t number) {
+      if (number == 2) loop.stop();
+    };
+    std::thread publisher([&] {
+      for (int i = 0; i < 3; ++i) {
+        const int looked = source.looks;
+        CHECK(wait_until([&] { return when(source, i, looked); }));
+        source.publish();
+      }
+    });
+    loop.run();
+    publisher.join();
+    sleeps = source.sleeps;
+  });
+  return sleeps;
+}
+
+}  // namespace
+
+TEST_CASE("a loop that polls busily finds what another thread publishes without a sleep") {
+  const auto looks_on = [](FakeSource& source, int, int looked) { return source.looks > looked + 100; };
+  CHECK(sleeps_of_a_loop_that_polls(1h, looks_on) == 0);
+}
+
+TEST_CASE("a loop that does not poll at all sleeps between any two messages") {
+  const auto asleep = [](FakeSource& source, int number, int) { return source.sleeps > number; };
+  CHECK(sleeps_of_a_loop_that_polls(0ns, asleep) >= 3);
 }

@@ -151,6 +151,7 @@ TEST_CASE("a debug build refuses to use another thread's loop") {
   std::thread([&] {
     CHECK_THROWS_AS(loop.set_timeout(0ns, [] {}), InvalidStateError);
     CHECK_THROWS_AS(loop.run(), InvalidStateError);
+    CHECK_THROWS_AS(loop.set_busy_poll(0ns), InvalidStateError);
   }).join();
 }
 #endif
