@@ -17,6 +17,7 @@
 #include <portolan/gather.hpp>
 #include <portolan/handover.hpp>
 #include <portolan/inheritance.hpp>
+#include <portolan/log.hpp>
 #include <portolan/message_channel.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/message_port.hpp>

@@ -12,6 +12,7 @@
 #include "port/buffer_access.hpp"
 #include "port/descriptor_access.hpp"
 #include "port/enclosures.hpp"
+#include "port/logging.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
 #include "port/reservation.hpp"
@@ -165,7 +166,12 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
 
 // The peer wrote what no correct peer writes: it is told, and so is whoever listens here.
 Endpoint::Take PortState::end_by_violation(Endpoint& endpoint) noexcept {
-  if (endpoint.begin_close(CloseReason::protocol_error)) violated_ = true;
+  if (endpoint.begin_close(CloseReason::protocol_error)) {
+    violated_ = true;
+    log(LogLevel::warning, [this] {
+      return "port " + name() + ": its peer has written what no correct peer writes; the channel is closed";
+    });
+  }
   if (!attachment_) endpoint.finish_close();  // else the loop lets go of the socket first
   return Endpoint::Take::closed;
 }

@@ -245,8 +245,8 @@ void LoopCore::release() noexcept {
 }
 
 void LoopCore::end() noexcept {
+  sources_.end();
   tasks_.end();
-  sources_.clear();
   sleeper_.reset();
   signals_.clear();
   taken_.clear();

@@ -32,6 +32,9 @@ class LoopSource {
   /// About once a second while it is asleep: what nobody waits for.
   virtual void tidy() noexcept {}
 
+  /// The loop's last word to it.
+  virtual void loop_ends() noexcept {}
+
   /// Whether run() has to go on for this source's sake: open, ref'd and with a listener.
   [[nodiscard]] virtual bool keeps_loop_alive() const noexcept = 0;
 

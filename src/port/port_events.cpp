@@ -8,6 +8,7 @@
 
 #include "os/socket.hpp"
 #include "port/enclosures.hpp"
+#include "port/logging.hpp"
 #include "port/port_state.hpp"
 #include "port/reporting.hpp"
 
@@ -24,6 +25,7 @@ class DrainEvent final : public Event {
 
 void PortState::bind(EventLoop& loop, std::shared_ptr<Listeners> listeners) {
   check_process("start");
+  check_loop_thread("attach");
   listeners_ = std::move(listeners);
   if (attachment_) return;
   Endpoint* const endpoint = use();
@@ -37,6 +39,11 @@ void PortState::bind(EventLoop& loop, std::shared_ptr<Listeners> listeners) {
   if (endpoint == nullptr || endpoint->status() != Status::open) return;
   loop_thread_ = std::this_thread::get_id();
   attachment_ = LoopAttachment(loop, *this);
+  share_thread_queue();
+}
+
+// Other ports of this thread may have to wait for its messages from now on.
+void PortState::share_thread_queue() noexcept {
   if (!unshipped_) return;
   if (foreign_loop_) unshipped_->leave();
   // [U2] relaxed: read by this thread, which does it.
@@ -59,6 +66,7 @@ void PortState::rebind() noexcept {
   if (endpoint_->status() != Status::open) return;
   try {
     attachment_ = LoopAttachment(foreign_loop_ ? *foreign_loop_ : EventLoop::current(), *this);
+    share_thread_queue();
   } catch (const PortError&) {
     // No descriptors for the loop's own epoll, which it had a moment ago: the next bind tries again.
   } catch (const std::bad_alloc&) {
@@ -67,6 +75,7 @@ void PortState::rebind() noexcept {
 }
 
 void PortState::enable() {
+  check_loop_thread("start");
   if (bound() && unshipped_ && unshipped_->stays_here())
     unshipped_->queue().add_waiting({unshipped_, &incoming_unshipped(*unshipped_)});
   enabled_ = true;
@@ -104,6 +113,7 @@ void PortState::want_drain() noexcept {
 }
 
 int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {
+  check_loop_thread("native_handle");
   if (!foreign_loop_) {
     unbind();
     foreign_loop_.reset(new EventLoop(EventLoopAccess::make(std::make_shared<LoopCore>())));
@@ -114,6 +124,7 @@ int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {
 
 std::size_t PortState::dispatch_what_is_there() {
   if (!foreign_loop_) return 0;
+  check_loop_thread("dispatch");
   Turn turn;  // listeners report to this thread's loop, whose turn this is not
   const std::size_t handled = foreign_loop_->poll();
   turn.end();
@@ -272,6 +283,28 @@ void PortState::dispatch_message_error(MessageEvent& message, std::string_view w
   } catch (const std::bad_alloc&) {  // the event counts for more than its reason
   }
   port->dispatch(error);
+}
+
+// For a port whose loop has ended, or is about to.
+void PortState::warn_of_unread() noexcept {
+  Endpoint* const endpoint = used();
+  if (forked() || endpoint == nullptr || endpoint->status() == Status::detached || endpoint->dry() ||
+      std::exchange(warned_of_unread_, true))
+    return;
+  log(LogLevel::warning, [&] {
+    return "port " + name() +
+           ": its loop has ended, and messages are left unread; run the loop until they are handled, or move "
+           "the port to another thread first";
+  });
+}
+
+void PortState::check_loop_thread([[maybe_unused]] const char* call) {
+#ifndef NDEBUG
+  const std::lock_guard lock(binding_);
+  if (!attachment_ || attachment_.core()->ended() || loop_thread_ == std::this_thread::get_id()) return;
+  throw InvalidStateError(std::string(call) + "(" + name() +
+                          "): this port is bound to another thread's loop; post() it there");
+#endif
 }
 
 // The kernel has no descriptors or no memory for the next message, which stays. Its sleep word stays awake,

@@ -111,6 +111,7 @@ void PortState::close(CloseReason reason) noexcept {
   const bool served = loop && !loop->ended();
   const bool own_loop = served && loop_thread_ == std::this_thread::get_id();
   lock.unlock();
+  if (loop && !served) warn_of_unread();
   if (own_loop && enabled_ && !endpoint_->dry()) return;
   if (own_loop || !served) {
     unbind();
@@ -254,6 +255,7 @@ void PortState::end_turn() noexcept {
 
 void PortState::begin_move() {
   check_process("transfer");
+  check_loop_thread("transfer");
   if (writing() != Writing::nothing)
     throw DataCloneError("transfer(" + name() +
                          "): a message is being written on this port; commit or destroy its Space first");

@@ -173,6 +173,9 @@ class PortState final : public LoopSource,
   void announce_awake() noexcept override;
   void tidy() noexcept override;
   [[nodiscard]] bool keeps_loop_alive() const noexcept override;
+  void loop_ends() noexcept override { warn_of_unread(); }
+  // In debug builds: throws InvalidStateError on another thread than that of the loop it is bound to.
+  void check_loop_thread(const char* call);
 
  private:
   [[noreturn]] void refuse_process(const char* call) const;
@@ -241,11 +244,13 @@ class PortState final : public LoopSource,
   bool serve_close(Endpoint& endpoint);
   bool serve_drain(Endpoint& endpoint);
   void dispatch(Event& event) noexcept;
+  void warn_of_unread() noexcept;
   void retry_later();
   void look_again() noexcept;
   bool tell(const std::shared_ptr<LoopCore>& loop) noexcept;
   void rebind() noexcept;
   void unbind() noexcept;
+  void share_thread_queue() noexcept;
 
   std::atomic<Endpoint*> used_{nullptr};
   // A Writing, and whether the next post has to take a turn first: one word, so that a post looks at one.
@@ -281,6 +286,7 @@ class PortState final : public LoopSource,
   bool close_told_ = false;
   std::atomic<bool> drain_wanted_{false};
   bool retrying_ = false;
+  bool warned_of_unread_ = false;
   std::uint64_t deliver_until_ =
       ~std::uint64_t{0};  // of a port that closed itself: messages there at that moment
 };

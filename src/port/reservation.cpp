@@ -13,6 +13,7 @@
 
 #include "os/memory_file.hpp"
 #include "os/pause.hpp"
+#include "port/logging.hpp"
 #include "port/port_state.hpp"
 
 namespace portolan::port {
@@ -151,6 +152,14 @@ PostResult Reservation::drop(PostResult result) noexcept {
   return result;
 }
 
+PostResult Reservation::drop_doomed() noexcept {
+  log(LogLevel::warning, [this] {
+    return "post_message(" + port_->name() +
+           "): the port's own peer is among the transferred, so the channel and this message are lost";
+  });
+  return drop(PostResult::closed);
+}
+
 PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
   port_->check_process("post_message");
   shipment_.check();
@@ -164,7 +173,7 @@ PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
     if (endpoint_ != nullptr && (!endpoint_->usable() || endpoint_->peer_closed())) leave_port();
     if (endpoint_ == nullptr)
       return drop(port_->gone_by_moving() ? PostResult::detached : PostResult::closed);
-    if (shipment_.doomed()) return drop(PostResult::closed);
+    if (shipment_.doomed()) return drop_doomed();
     if (type_ != nullptr && !endpoint_->names().told_last(type_->fingerprint)) [[unlikely]]
       tell_type();
     if (port_->out_of_turn()) port_->take_turn();

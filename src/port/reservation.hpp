@@ -69,6 +69,7 @@ class Reservation final : public Sink {
   bool make_body();
   std::byte* room_for(std::size_t frame_bytes);
   PostResult drop(PostResult result) noexcept;
+  PostResult drop_doomed() noexcept;
   [[noreturn]] void throw_refused(std::error_code error) const;
 
   std::shared_ptr<PortState> port_;

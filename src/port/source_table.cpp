@@ -113,7 +113,9 @@ bool SourceTable::any_keeps_loop_alive() noexcept {
   return false;
 }
 
-void SourceTable::clear() noexcept {
+void SourceTable::end() noexcept {
+  for (std::size_t index = 0; index < slots_.size(); ++index)
+    if (slots_[index].source != nullptr) slots_[index].source->loop_ends();
   slots_.clear();
   free_.clear();
   awake_.clear();

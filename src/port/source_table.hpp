@@ -47,7 +47,8 @@ class SourceTable {
   [[nodiscard]] bool any_ready() noexcept;             // of those awake
   [[nodiscard]] bool any_keeps_loop_alive() noexcept;  // usually answered by the one that did so last time
 
-  void clear() noexcept;
+  /// Tells all of them that the loop ends, and forgets them.
+  void end() noexcept;
 
  private:
   struct Slot {
