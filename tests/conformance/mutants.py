@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Plants the faults of mutants.txt in a copy of the library, and has the conformance cases notice each of them.
+
+usage: mutants.py ROOT DIRECTORY [FAULT...]      or      mutants.py --selftest
+
+The copy in DIRECTORY is built once, with all faults in it and each switched on by PORTOLAN_MUTANT=name. With none on
+every case passes; with one on, the cases of each item that it names fail, one item at a time. ROOT is not touched.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+COPIED = ["bench", "docs", "include", "src", "tests", "meson.build", "meson_options.txt"]
+PROGRAM = "tests/conformance/conformance-test"
+PATIENCE_S = 20  # of a case that a fault has hang
+NAME = re.compile(r"MUTANT\((\w+)\)")
+SWITCH = b"""\
+#pragma once
+#include <cstdlib>
+#include <cstring>
+inline bool portolan_mutant(const char* name) noexcept {
+  static const char* const planted = std::getenv("PORTOLAN_MUTANT");
+  return planted != nullptr && std::strcmp(planted, name) == 0;
+}
+#define MUTANT(name) portolan_mutant(#name)
+"""
+
+
+class Block:
+    def __init__(self, text):
+        lines = text.splitlines()
+        self.file = lines[0]
+        self.old = [line[2:] for line in lines if line.startswith("- ")]
+        self.new = [line[2:] for line in lines if line.startswith("+ ")]
+        self.items = {}
+        for line in lines[1:]:
+            if not line.startswith(("- ", "+ ")):
+                name, _, items = line.partition(":")
+                self.items[name] = items.split()
+
+
+def blocks_of(text):
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    return [Block(block) for block in re.split(r"\n\s*\n", text.strip())]
+
+
+def faults_of(blocks):
+    """Name of each fault: its items."""
+    faults = {}
+    for block in blocks:
+        for name in NAME.findall("\n".join(block.new)):
+            faults.setdefault(name, [])
+        for name, items in block.items.items():
+            faults.setdefault(name, []).extend(items)
+    return faults
+
+
+def plant(source, blocks):
+    """The source with all of the file's blocks in it. Whitespace does not count."""
+    spans = []
+    for block in blocks:
+        wanted = r"\s+".join(re.escape(word) for word in " ".join(block.old).split())
+        found = list(re.finditer(wanted, source))
+        if len(found) != 1:
+            raise ValueError(f"{block.file}: {len(found)} times, not once: {' '.join(block.old)}")
+        if not NAME.search("\n".join(block.new)):
+            raise ValueError(f"{block.file}: no MUTANT(name) in the place of: {' '.join(block.old)}")
+        spans.append((found[0].start(), found[0].end(), "\n".join(block.new)))
+    spans.sort()
+    for before, after in zip(spans, spans[1:]):
+        if before[1] > after[0]:
+            raise ValueError(f"two faults in one place: {after[2]}")
+    for start, end, new in reversed(spans):
+        source = source[:start] + new + source[end:]
+    return source
+
+
+def write_if_new(path, content):
+    """So that what has not changed is not built again."""
+    if not path.is_file() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def copy_tree(root, tree, blocks):
+    by_file = {}
+    for block in blocks:
+        by_file.setdefault(block.file, []).append(block)
+    for name in COPIED:
+        top = root / name
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if not path.is_file() or "__pycache__" in path.parts:
+                continue
+            relative = path.relative_to(root)
+            content = path.read_bytes()
+            if str(relative) in by_file:
+                content = plant(content.decode(), by_file.pop(str(relative))).encode()
+            write_if_new(tree / relative, content)
+    for name in by_file:
+        raise ValueError(f"{name}: no such file")
+
+
+def build(tree, directory):
+    switch = directory.parent / "mutant.hpp"
+    write_if_new(switch, SWITCH)
+    if not (directory / "build.ninja").is_file():
+        # Not optimised: it is built once and run for a second a fault.
+        subprocess.run(["meson", "setup", str(directory), str(tree), "-Dexamples=false", "-Doptimization=0",
+                        "-Ddebug=false", "-Dwerror=false", f"-Dcpp_args=-include{switch}"], check=True,
+                       stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "--quiet", "-C", str(directory), PROGRAM], check=True)
+    return directory / PROGRAM
+
+
+def run(program, arguments, fault=""):
+    """Its exit status, or None if it hung."""
+    environment = dict(os.environ, PORTOLAN_MUTANT=fault)
+    try:
+        return subprocess.run([str(program), *arguments], env=environment, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=PATIENCE_S if fault else 300).returncode
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def check(program, faults):
+    failed = []
+    if run(program, []) != 0:
+        failed.append("without a fault: the cases fail")
+    listed = subprocess.run([str(program), "-ltc"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for fault, items in sorted(faults.items()):
+        for item in items:
+            if f"[{item}]" not in listed:
+                failed.append(f"{fault}: no case shows {item}")
+            elif run(program, [f"-tc=*[{item}]*"], fault) == 0:
+                failed.append(f"{fault}: the cases of {item} do not notice it")
+            else:
+                print(f"{fault}: noticed by {item}", flush=True)
+        if not items:
+            failed.append(f"{fault}: no item notices it")
+    return failed
+
+
+def selftest():
+    good = blocks_of("# comment\nsrc/a.cpp\n- if (x)\n- y();\n+ if (x || MUTANT(always)) y();\nalways: M1 M2\n")
+    assert plant("void f() {\n  if (x)\n    y();\n}\n", good) == "void f() {\n  if (x || MUTANT(always)) y();\n}\n"
+    assert faults_of(good) == {"always": ["M1", "M2"]}
+    for source, text in [("nothing of it", "a\n- if (x)\n+ MUTANT(n)\nn: M1"), ("if (x) if (x)", "a\n- if (x)\n+ MUTANT(n)\nn: M1"),
+                         ("if (x)", "a\n- if (x)\n+ nobody\nn: M1"),
+                         ("if (x) y();", "a\n- if (x)\n+ MUTANT(n)\nn: M1\n\na\n- (x) y();\n+ MUTANT(m)\nm: M2")]:
+        try:
+            plant(source, blocks_of(text))
+        except ValueError:
+            continue
+        sys.exit(f"planted without a complaint: {text}")
+    # A program that notices one fault and not another.
+    with tempfile.TemporaryDirectory() as directory:
+        program = pathlib.Path(directory) / "program"
+        program.write_text('#!/bin/sh\n[ "$1" = -ltc ] && echo "[M1] a [M2] b" && exit 0\n[ "$PORTOLAN_MUTANT" != seen ]\n')
+        program.chmod(0o755)
+        found = check(program, {"seen": ["M1"], "unseen": ["M1"], "no_case": ["M3"], "idle": []})
+    assert found == ["idle: no item notices it", "no_case: no case shows M3",
+                     "unseen: the cases of M1 do not notice it"], found
+
+
+def main():
+    if sys.argv[1:] == ["--selftest"]:
+        return selftest()
+    root, directory = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    blocks = blocks_of((root / "tests/conformance/mutants.txt").read_text(encoding="utf-8"))
+    directory.mkdir(parents=True, exist_ok=True)
+    copy_tree(root, directory / "tree", blocks)
+    faults = faults_of(blocks)
+    if sys.argv[3:]:
+        faults = {name: faults[name] for name in sys.argv[3:]}
+    failed = check(build(directory / "tree", directory / "build"), faults)
+    print("\n".join(failed))
+    print(f"{len(faults)} faults, {len(failed)} not noticed as they should be")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
