@@ -51,8 +51,8 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
   // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
   // gone.
   lines_->reader.taken_transfer.store(number, std::memory_order_release);
+  wire::Packet next;
   for (unsigned packets_left = kMostPackets;;) {
-    wire::Packet next;
     switch (look(socket, next, packets_left, refused)) {
       case Next::nothing:
         return Collected::none;
@@ -71,7 +71,7 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
   }
   room.release(room.size());
   Received received;
-  const Next found = receive(socket, received, refused);
+  const Next found = receive(socket, next.descriptor_count, received, refused);
   if (found == Next::refused) return Collected::refused;
   // Another one than was looked at: nobody but this thread reads here.
   if (found != Next::packet || name_of(received.packet) != named) return Collected::violation;
@@ -87,7 +87,8 @@ bool Arrivals::drop(int socket) noexcept {
 
 Arrivals::Collected Arrivals::open(Received received, std::uint32_t descriptor_count,
                                    std::vector<FileDescriptor>& descriptors) const {
-  if (received.cut) return Collected::cut;
+  // More than was announced, and cut off for that, is the peer's doing.
+  if (received.cut && received.descriptors.size() <= received.packet.descriptor_count) return Collected::cut;
   if (received.descriptors.size() != received.packet.descriptor_count) return Collected::violation;
   if (received.packet.kind == wire::PacketKind::bundle)
     return open_bundle(received.descriptors.front().get(), descriptor_count, descriptors);
@@ -159,10 +160,11 @@ Arrivals::Next Arrivals::look(int socket, wire::Packet& packet, unsigned& packet
   return Next::nothing;
 }
 
-Arrivals::Next Arrivals::receive(int socket, Received& received, std::error_code& refused) const {
+Arrivals::Next Arrivals::receive(int socket, std::uint32_t announced, Received& received,
+                                 std::error_code& refused) const {
   Bytes bytes;
   const os::ReceivedPacket taken =
-      os::receive_packet(socket, bytes, wire::kMaxPacketDescriptors + 1, received.descriptors);
+      os::receive_packet(socket, bytes, std::size_t{announced} + 1, received.descriptors);
   mark(received.descriptors, foreign_);
   if (taken.kind == os::ReceivedPacket::Kind::refused) {
     refused = taken.error;

@@ -58,7 +58,8 @@ class Arrivals {
   enum class Next { packet, nothing, violation, refused };
 
   Next look(int socket, wire::Packet& packet, unsigned& packets_left, std::error_code& refused);
-  Next receive(int socket, Received& received, std::error_code& refused) const;
+  // One more than `announced` is taken, so that more is seen to be more.
+  Next receive(int socket, std::uint32_t announced, Received& received, std::error_code& refused) const;
   static bool drop(int socket) noexcept;
   Collected open(Received received, std::uint32_t descriptor_count,
                  std::vector<FileDescriptor>& descriptors) const;

@@ -106,8 +106,10 @@ std::unique_ptr<Enclosures> make_enclosures(const wire::Attachments& table, std:
   };
   enclosures->descriptors.reserve(count(wire::AttachmentKind::descriptor));
   enclosures->ports.reserve(count(wire::AttachmentKind::port));
-  enclosures->buffers.reserve(count(wire::AttachmentKind::buffer));
-  enclosures->views.reserve(count(wire::AttachmentKind::buffer));
+  if (const std::size_t buffers = count(wire::AttachmentKind::buffer); buffers != 0) {
+    enclosures->buffers.reserve(buffers);
+    enclosures->views.reserve(buffers);
+  }
   for (const wire::Attachment& entry : table.entries)
     if (entry.kind == wire::AttachmentKind::port)
       PortAccess::put(enclosures->ports.emplace_back(), std::make_shared<PortState>(Parcel{}));

@@ -79,8 +79,7 @@ PostResult drop_list(const TransferList& transfer) {
   return PostResult::detached;
 }
 
-Shipment::Entry Shipment::entry_for(const Transferable& listed) const {
-  Entry entry;
+void Shipment::fill(Entry& entry, const Transferable& listed) {
   if (listed.port() != nullptr) {
     entry.listed = listed.port();
     entry.port = PortAccess::state(*listed.port());
@@ -92,7 +91,6 @@ Shipment::Entry Shipment::entry_for(const Transferable& listed) const {
     entry.kind = Kind::descriptor;
     entry.listed = entry.descriptor = listed.descriptor();
   }
-  return entry;
 }
 
 void Shipment::list(const TransferList& transfer) {
@@ -100,18 +98,20 @@ void Shipment::list(const TransferList& transfer) {
   // Anew: a commit that failed may be tried again.
   forget_entries();
   for (const Transferable& listed : transfer.entries()) {
-    Entry entry = entry_for(listed);
+    Entry& entry = entries_.emplace_back();
+    fill(entry, listed);
     if (entry.port && entry.port.get() == &carrier_)
       refuse("the transfer list contains the port that is posted on; leave it out");
     if (entry.buffer && entry.buffer->kind == BufferKind::shared)
       refuse(
           "the transfer list contains a buffer of shared memory, which is not transferred; put it into the "
           "value");
-    for (const Entry& earlier : entries_)
+    for (const Entry& earlier : entries_) {
+      if (&earlier == &entry) break;
       if (earlier.listed == entry.listed || (entry.port && earlier.port == entry.port) ||
           (entry.buffer && earlier.buffer == entry.buffer))
         refuse("the transfer list names one object twice: " + describe(earlier) + "; list it once");
-    append(std::move(entry));
+    }
   }
 }
 
@@ -278,12 +278,14 @@ std::error_code Shipment::send_marked(Endpoint& endpoint) {
 }
 
 void Shipment::add_to_table(const Entry& entry) {
+  if (entry.kind == Kind::port) {
+    table_.push_back(entry.port->describe_moving());
+    for (const int number : entry.port->descriptors_moving()) numbers_.push_back(number);
+    return;
+  }
   wire::Attachment about;
   switch (entry.kind) {
     case Kind::port:
-      table_.push_back(entry.port->describe_moving());
-      for (const int number : entry.port->descriptors_moving()) numbers_.push_back(number);
-      return;
     case Kind::descriptor:
       table_.push_back(about);
       numbers_.push_back(entry.duplicate ? entry.duplicate.get() : entry.descriptor->get());

@@ -79,7 +79,7 @@ class Shipment {
 
   [[noreturn]] void refuse(const std::string& what) const;
   std::string describe(const Entry& entry) const;
-  Entry entry_for(const Transferable& listed) const;
+  static void fill(Entry& entry, const Transferable& listed);
   void check(const Entry& entry) const;
   std::uint32_t index_of(const Entry& entry) const noexcept;
   std::uint32_t append(Entry entry);
