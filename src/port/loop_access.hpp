@@ -39,6 +39,7 @@ class LoopAttachment {
   ~LoopAttachment() { detach(); }
 
   void detach() noexcept {
+    if (core_ == nullptr) return;  // writes nothing, so that who looks from another thread races with nothing
     if (const auto core = std::exchange(core_, nullptr)) core->detach(id_);
   }
   /// As an edge of its descriptor would. On the loop's thread.

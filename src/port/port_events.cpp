@@ -76,7 +76,7 @@ void PortState::rebind() noexcept {
 
 void PortState::enable() {
   check_loop_thread("start");
-  if (bound() && unshipped_ && unshipped_->stays_here())
+  if (unshipped_ && unshipped_->stays_here())
     unshipped_->queue().add_waiting({unshipped_, &incoming_unshipped(*unshipped_)});
   enabled_ = true;
   // A sleeping loop does not look at a queue that was disabled when it fell asleep.

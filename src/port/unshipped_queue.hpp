@@ -68,7 +68,7 @@ class UnshippedQueue {
   // What is posted on `direction` from now on comes after everything that was posted before. `posted_count`
   // and `unread_count` are the direction's. Throws std::bad_alloc, with nothing changed.
   void take_turn(const Direction& direction, std::uint64_t posted_count, std::uint64_t unread_count);
-  // Its queue was enabled, and the loop serves it; later posts find that out by themselves.
+  // Its queue was enabled; if no loop serves it nobody waits for it. Later posts find that out by themselves.
   void add_waiting(const Direction& direction);
   void remove_waiting(UnshippedDirection& direction) noexcept;
 

@@ -4,6 +4,7 @@
 // those.
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <list>
@@ -37,6 +38,7 @@ class Station {
   void end() {
     REQUIRE(wait_until([&] { return loop_.load() != nullptr; }));
     loop_.load()->post([this] {
+      EventLoop::current().clear(going_);
       guests_.clear();
       in_ = {};
       out_ = {};
@@ -50,6 +52,8 @@ class Station {
     in_.on_message([this](MessageEvent& event) {
       for (MessagePort& port : event.ports()) welcome(std::move(port));
     });
+    // Its loop goes on when the station before it has ended, and with it the way here.
+    going_ = EventLoop::current().set_interval(std::chrono::hours(1), [] {});
     loop_.store(&EventLoop::current());
     EventLoop::current().run();
   }
@@ -107,6 +111,7 @@ class Station {
   MessagePort in_, out_;
   Dice dice_;
   std::list<MessagePort> guests_;
+  TimerId going_ = TimerId::none;
   std::atomic<EventLoop*> loop_{nullptr};
   std::atomic<std::uint64_t> handled_{0};
   std::thread thread_;  // last: it uses the others
