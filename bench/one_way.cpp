@@ -15,6 +15,7 @@
 #include <portolan/port.hpp>
 
 #include "cpu.hpp"
+#include "limits/bare_ring.hpp"
 #include "partner.hpp"
 #include "questions.hpp"
 
@@ -118,6 +119,8 @@ void measure_one_way(Report& report) {
   for (const Size size :
        {Size{64, 20'000'000, 400'000}, Size{1024, 5'000'000, 400'000}, Size{65'536, 200'000, 60'000}}) {
     const std::string label = fmt::format("{} B", size.bytes);
+    report.row(label + " bare ring, polling (limit)", "msg/s",
+               [&] { return bare_ring_rate(size.bytes, size.ours); });
     report.row(label + " Portolan, polling", "msg/s",
                [&] { return portolan_rate(size.bytes, size.ours, Waiting::polling); });
     report.row(label + " Portolan, blocking calls", "msg/s",
