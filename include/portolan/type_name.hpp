@@ -112,7 +112,10 @@ class TypeNameText {
   std::size_t size_ = 0;
 };
 
-/// The type's name in the compiler's spelling.
+namespace spelling {
+
+/// The type's name in the compiler's spelling. In a namespace that has no types: of those in the function's
+/// own, gcc leaves the namespace out.
 template <class T>
 consteval std::string_view spelled_type() {
   const std::string_view function = __PRETTY_FUNCTION__;  // "... [with T = ns::Job]", or "... [T = ns::Job]"
@@ -120,6 +123,8 @@ consteval std::string_view spelled_type() {
   const std::size_t end = function.find("; std::string_view = ");
   return function.substr(begin, (end != std::string_view::npos ? end : function.size() - 1) - begin);
 }
+
+}  // namespace spelling
 
 /// `spelled` without its last template arguments.
 constexpr std::string_view spelled_template(std::string_view spelled) noexcept {
@@ -136,7 +141,7 @@ constexpr std::string_view spelled_template(std::string_view spelled) noexcept {
 /// How the names of types are put together; what is written alike is named alike.
 template <class T>
 struct TypeNaming {
-  static constexpr void add(TypeNameText& text) { text.add_spelled(spelled_type<T>()); }
+  static constexpr void add(TypeNameText& text) { text.add_spelled(spelling::spelled_type<T>()); }
 };
 
 template <class T>
@@ -191,7 +196,7 @@ constexpr void add_type_name(TypeNameText& text) {
 template <template <class...> class Template, class... T>
 struct TypeNaming<Template<T...>> {
   static constexpr void add(TypeNameText& text) {
-    text.add_spelled(spelled_template(spelled_type<Template<T...>>()));
+    text.add_spelled(spelled_template(spelling::spelled_type<Template<T...>>()));
     add_arguments<T...>(text);
   }
 };
@@ -199,7 +204,7 @@ struct TypeNaming<Template<T...>> {
 template <template <class, std::size_t> class Template, class T, std::size_t N>
 struct TypeNaming<Template<T, N>> {
   static constexpr void add(TypeNameText& text) {
-    text.add_spelled(spelled_template(spelled_type<Template<T, N>>()));
+    text.add_spelled(spelled_template(spelling::spelled_type<Template<T, N>>()));
     text.add("<");
     add_type_name<T>(text);
     text.add(", ");
