@@ -17,12 +17,10 @@
 #include <portolan/event.hpp>
 #include <portolan/export.hpp>
 #include <portolan/file_descriptor.hpp>
+#include <portolan/lane/lanes.hpp>
 
 namespace portolan {
 
-namespace ring {
-struct Extent;
-}
 namespace port {
 class PortState;
 class MessageSource;
@@ -85,6 +83,10 @@ class PORTOLAN_API MessageContent {
   using Decoder = void (*)(Source&, void*);
 
   MessageContent() noexcept = default;
+  explicit MessageContent(const lane::Loan& loan) noexcept
+      : data_(loan.payload),
+        size_bytes_(loan.header.payload_bytes()),
+        format_(static_cast<Format>(loan.header.format())) {}
   MessageContent(MessageContent&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         size_bytes_(std::exchange(other.size_bytes_, 0)),
@@ -136,7 +138,7 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
   MessageEvent(MessageEvent&& other) noexcept;
   MessageEvent& operator=(MessageEvent&& other) noexcept;
   ~MessageEvent() override {
-    if (port_ != nullptr) let_go();
+    if (lanes_ != nullptr && !lanes_->take_back(sequence_)) let_go();
   }
 
   /// The payload in place: valid while this event lives. 8-byte aligned.
@@ -168,11 +170,26 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
   explicit MessageEvent(std::string_view type = "message") noexcept : Event(LibraryMade{type}) {}
   void let_go() noexcept;
 
-  port::PortState* port_ = nullptr;  // whose memory is pinned; null: none
-  ring::Extent* extent_ = nullptr;
+  MessageEvent(const lane::Loan& loan, const lane::Lanes& lanes) noexcept
+      : Event(LibraryMade{"message"}),
+        MessageContent(loan),
+        lanes_(&lanes),
+        sequence_(loan.sequence),
+        frame_(loan.payload),
+        frame_bytes_(loan.header.payload_bytes()) {}
+  // An empty event.
+  void show(const lane::Loan& loan, const lane::Lanes& lanes) noexcept {
+    data_ = frame_ = loan.payload;
+    size_bytes_ = frame_bytes_ = loan.header.payload_bytes();
+    format_ = static_cast<Format>(loan.header.format());
+    lanes_ = &lanes;
+    sequence_ = loan.sequence;
+  }
+
+  const lane::Lanes* lanes_ = nullptr;  // of the port whose memory is pinned; null: none
   std::uint64_t sequence_ = 0;
-  std::uint64_t past_offset_ = 0;
-  std::uint32_t frame_payload_bytes_ = 0;
+  const std::byte* frame_ = nullptr;  // its payload in the ring
+  std::uint32_t frame_bytes_ = 0;
 };
 
 /// A message that was kept: counts as read, but its memory stays in use until this is destroyed. Movable

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,6 +22,7 @@
 #include <portolan/event_target.hpp>
 #include <portolan/export.hpp>
 #include <portolan/gather.hpp>
+#include <portolan/lane/lanes.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/port_handle.hpp>
 #include <portolan/received.hpp>
@@ -136,8 +138,18 @@ class PORTOLAN_API MessagePort final : public EventTarget {
 
   /// The next message; waits for it. Throws PortError if the kernel has no descriptors for the message's
   /// ports, or no memory: then the message stays, and a later call gets it.
-  [[nodiscard]] Received receive();
-  [[nodiscard]] Received try_receive();
+  [[nodiscard]] Received receive() {
+    lane::Loan loan;
+    if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
+      return Received(loan, *lanes_);
+    return wait();
+  }
+  [[nodiscard]] Received try_receive() {
+    lane::Loan loan;
+    if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
+      return Received(loan, *lanes_);
+    return look();
+  }
   [[nodiscard]] Received receive_for(std::chrono::nanoseconds patience);
   [[nodiscard]] Received receive(std::stop_token stop);
   /// Fills `batch` from its beginning with what is there now, and returns how many. All of them stay in hand
@@ -265,11 +277,11 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     using Bare = std::remove_cvref_t<T>;
     constexpr Format kFormat = format_of<Bare>();
     if constexpr (kFormat == Format::bytes || kFormat == Format::text) {
-      return submit_flat(flat_bytes(value), kFormat, options, patience);
+      return submit_bytes(flat_bytes(value), kFormat, options, patience);
     } else if constexpr (kFormat == Format::plain) {
-      return submit_flat(std::as_bytes(std::span(std::addressof(value), 1)), kFormat, options, patience);
+      return submit_bytes(std::as_bytes(std::span(std::addressof(value), 1)), kFormat, options, patience);
     } else if constexpr (kFormat == Format::number) {
-      return submit_flat(number_message<Bare>(value), kFormat, options, patience);
+      return submit_bytes(number_message<Bare>(value), kFormat, options, patience);
     } else {
       using Held = std::remove_reference_t<T>;
       return submit_encoded(
@@ -289,16 +301,39 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     }
   }
 
+  // Mostly there is room where the last message ended; what is more than that is the library's.
+  template <class Bytes>
+  [[gnu::always_inline]] PostResult submit_bytes(const Bytes& bytes, Format format,
+                                                 const PostOptions& options,
+                                                 std::chrono::nanoseconds patience) {
+    if (lanes_ != nullptr && options.transfer.empty()) [[likely]] {
+      if (std::byte* const room = lanes_->room(bytes.size())) [[likely]] {
+        std::memcpy(room, bytes.data(), bytes.size());
+        if (lanes_->publish(lane::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
+                                                       static_cast<unsigned>(format), false, false)))
+            [[unlikely]]
+          wake_reader();
+        return PostResult::posted;
+      }
+    }
+    return submit_flat(bytes, format, options, patience);
+  }
   PostResult submit_flat(std::span<const std::byte> bytes, Format format, const PostOptions& options,
                          std::chrono::nanoseconds patience);
+  void wake_reader() noexcept;
+  Received wait();
+  Received look();
   PostResult submit_encoded(void* value, Encoder encoder, Format format, const PostOptions& options,
                             std::chrono::nanoseconds patience);
   [[noreturn]] void throw_full(const char* call = "post_message") const;
   void set_message_handler(ListenerCallback handler);
   static void dispatch_message_error(MessageEvent& message, std::string_view why);
   void bind();
+  void attach_to(std::shared_ptr<port::PortState> state) noexcept;
+  std::shared_ptr<port::PortState> detach() noexcept;
 
   std::shared_ptr<port::PortState> state_;  // null: detached
+  const lane::Lanes* lanes_ = nullptr;      // the state's
 };
 
 }  // namespace v1

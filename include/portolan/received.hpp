@@ -44,6 +44,10 @@ class Received {
 
  private:
   friend class port::PortState;
+  friend class MessagePort;
+
+  Received(const lane::Loan& loan, const lane::Lanes& lanes) noexcept
+      : event_(loan, lanes), outcome_(ReceiveStatus::message) {}
 
   MessageEvent event_;
   ReceiveStatus outcome_ = ReceiveStatus::empty;

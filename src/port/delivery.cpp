@@ -143,8 +143,8 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
     if (looked != Endpoint::Take::message) return looked;
     break;
   }
-  put(frame, event);
-  event.port_ = nullptr;  // not until nothing can fail any more
+  event.show({frame.header, frame.payload, frame.sequence}, lanes_);
+  event.lanes_ = nullptr;  // not until nothing can fail any more
   event.redelivered_ = endpoint.reader().redelivered(frame.sequence);
   if (frame.header.attachments()) [[unlikely]] {
     if (const auto opened = open_enclosures(endpoint, frame, event); opened != Endpoint::Take::message)
@@ -160,8 +160,7 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
     event.trusted_ = false;
   }
   endpoint.reader().take(frame);
-  event.port_ = this;
-  ++events_in_hand_;
+  event.lanes_ = &lanes_;
   if (event.enclosures_ != nullptr) large_in_hand_bytes_ += event.enclosures_->body_bytes;
   return Endpoint::Take::message;
 }

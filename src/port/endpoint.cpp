@@ -13,18 +13,20 @@ namespace portolan::port {
 
 Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexcept
     : segment_(std::move(segment)),
-      fork_generation_(os::fork_generation()),
       page_(&segment_->page()),
-      generation_(next_generation(parcel.expected_generation)),
       side_(parcel.side),
+      standing_(*os::fork_watch::word, os::fork_generation(),
+                page_->generation[static_cast<std::size_t>(side_)].value,
+                next_generation(parcel.expected_generation),
+                page_->endpoint[static_cast<std::size_t>(ring::other(side_))].closed),
       out_blocks_(gate_, segment_->blocks(side_)),
       in_blocks_(gate_, segment_->blocks(ring::other(side_))),
       writer_(outgoing(), segment_->geometry(), out_blocks_),
-      reader_waker_(outgoing().reader_sleep),
+      reader_waker_(outgoing().reader_sleep.word, outgoing().reader_sleep.at),
       reader_(incoming(), segment_->geometry(), in_blocks_),
       reader_sleeper_(incoming().reader_sleep),
       room_sleeper_(outgoing().writer_sleep),
-      writer_waker_(incoming().writer_sleep),
+      writer_waker_(incoming().writer_sleep.word, incoming().writer_sleep.at),
       arrivals_(incoming(), segment_->trust() == Trust::foreign),
       names_(outgoing()),
       sleeper_fences_(os::membarrier_registered()) {
@@ -65,7 +67,7 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
   }
   endpoint->socket_ = std::move(parcel.socket);
   // [E12] relaxed; pairs with [E1]: nobody else has it yet.
-  endpoint->status_.store(Status::open, std::memory_order_relaxed);
+  endpoint->standing_.status_.store(Status::open, std::memory_order_relaxed);
   segment->set_owner(endpoint.get());
   if (!endpoint->load_halves(how)) {
     endpoint->close(CloseReason::protocol_error);
@@ -85,6 +87,10 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
     return endpoint;
   }
   if (how == ring::Adoption::after_death) endpoint->post_mark();
+  // A word of zeros asks for a fence after each publication. A reader that never sleeps would never say that
+  // it needs none.
+  endpoint->reader_sleeper_.announce(ring::SleepState::awake, endpoint->sleeper_fences_,
+                                     endpoint->reader_.place().word());
   // The last owner may have been killed between publishing and ringing.
   endpoint->wake_reader();
   endpoint->wake_writer();
@@ -109,7 +115,7 @@ Endpoint::~Endpoint() {
 }
 
 CloseReason Endpoint::close_reason() const noexcept {
-  return close_reason_of(peer_closed_word());
+  return close_reason_of(standing_.peer_closed_word());
 }
 
 bool Endpoint::begin_close(CloseReason reason) noexcept {
@@ -118,7 +124,8 @@ bool Endpoint::begin_close(CloseReason reason) noexcept {
     const Status next = now == Status::open ? Status::closed : Status::closing;
     // [E2] acq_rel/relaxed; pairs with [E1], [E10], [E11]: the first of several closers does it all, or
     // leaves it to the thread that is moving the endpoint.
-    if (status_.compare_exchange_strong(now, next, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    if (standing_.status_.compare_exchange_strong(now, next, std::memory_order_acq_rel,
+                                                  std::memory_order_relaxed)) {
       if (next == Status::closed) break;
       return false;
     }
@@ -158,7 +165,7 @@ void Endpoint::wake_peer_on_futex() noexcept {
 // In a forked child, whose one thread holds no stay in any gate that matters.
 void Endpoint::become_inert() noexcept {
   // [E7] relaxed; pairs with [E1]: one thread.
-  status_.store(Status::inert, std::memory_order_relaxed);
+  standing_.status_.store(Status::inert, std::memory_order_relaxed);
   socket_.reset();
   segment_->forget();
 }

@@ -22,6 +22,8 @@
 #include <portolan/encoding.hpp>
 #include <portolan/error.hpp>
 #include <portolan/file_descriptor.hpp>
+#include <portolan/lane/standing.hpp>
+#include <portolan/lane/waker.hpp>
 
 #include "os/fork_watch.hpp"
 #include "port/arrivals.hpp"
@@ -42,8 +44,7 @@
 namespace portolan::port {
 
 inline constexpr std::int64_t kForever = -1;
-// Moving: its descriptors may be in a call that sends them. Closing: a close waits for the end of that.
-enum class Status : std::uint32_t { open, moving, closing, closed, detached, inert };
+using lane::Status;
 
 // A direction's blocks for a half that may be closed or moved meanwhile: what needs the descriptor passes the
 // gate.
@@ -81,23 +82,22 @@ class Endpoint final : public ForkGuarded {
   ~Endpoint();
 
   // ---- state
-  Status status() const noexcept {
-    // [E1] relaxed; pairs with [E2]: whoever needs more than the word passes the gate.
-    return os::forked_since(fork_generation_) ? Status::inert : status_.load(std::memory_order_relaxed);
-  }
-  bool usable() const noexcept { return status() == Status::open && owned(); }
-  bool peer_closed() const noexcept { return peer_closed_word() != 0 || peer_gone(); }
+  Status status() const noexcept { return standing_.status(); }
+  bool usable() const noexcept { return standing_.usable(); }
+  bool peer_closed() const noexcept { return standing_.peer_closed(); }
   CloseReason close_reason() const noexcept;
   bool same_channel(const Endpoint& other) const noexcept { return segment_->id() == other.segment_->id(); }
   Segment& segment() noexcept { return *segment_; }
   const std::string& label() const noexcept { return segment_->label(); }
   const std::shared_ptr<Segment>& shared_segment() const noexcept { return segment_; }
   ring::Side side() const noexcept { return side_; }
-  std::uint64_t generation() const noexcept { return generation_; }
+  std::uint64_t generation() const noexcept { return standing_.generation_; }
+  const lane::Standing& standing() const noexcept { return standing_; }
   int socket() const noexcept { return socket_.get(); }
   ring::Reader& reader() noexcept { return reader_; }
   ring::Writer& writer() noexcept { return writer_; }
   Gate& gate() noexcept { return gate_; }
+  lane::Waker& reader_waker() noexcept { return reader_waker_; }
 
   // Any thread, any number of times: the first call does it. Tells the peer, wakes whoever sleeps here,
   // closes the descriptors. Two halves, because a loop that watches the socket must let go of it in between;
@@ -133,6 +133,8 @@ class Endpoint final : public ForkGuarded {
     wake_reader_if_asleep();
   }
   ring::NameTable& names() noexcept { return names_; }
+  // Looks after whoever sleeps at the other end, as after a publication.
+  void wake_reader() noexcept;
   // Waits until a payload fits (or a body in a file of its own), the peer is gone, or the time is up.
   // With `packet`, room for one in the socket too.
   Wait wait_for_room(std::uint64_t payload_bytes, bool packet, std::int64_t deadline_ns) noexcept;
@@ -189,21 +191,7 @@ class Endpoint final : public ForkGuarded {
   // Detached until it is adopted.
   Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexcept;
 
-  bool owned() const noexcept {
-    // [G1] relaxed; pairs with [G2]: a former owner that learns late has written into lines that are not its
-    // own any more, which the new owner's checks and its peer's survive.
-    return page_->generation[static_cast<std::size_t>(side_)].value.load(std::memory_order_relaxed) ==
-           generation_;
-  }
-  std::uint32_t peer_closed_word() const noexcept {
-    // [C2] acquire; pairs with [C1]: the last frame is visible behind the flag.
-    return page_->endpoint[static_cast<std::size_t>(ring::other(side_))].closed.load(
-        std::memory_order_acquire);
-  }
-  bool peer_gone() const noexcept {
-    // [E4] acquire; pairs with [E3]: what was published before the end is found by the next look at the ring.
-    return peer_gone_.load(std::memory_order_acquire);
-  }
+  bool owned() const noexcept { return standing_.owned(); }
   ring::DirectionLines& outgoing() noexcept { return segment_->lines(side_); }
   ring::DirectionLines& incoming() noexcept { return segment_->lines(ring::other(side_)); }
 
@@ -215,7 +203,6 @@ class Endpoint final : public ForkGuarded {
     if (reader_waker_.has_news()) [[unlikely]]
       wake_reader();
   }
-  void wake_reader() noexcept;
   void wake_writer() noexcept;
   void wake_peer_on_futex() noexcept;
   std::byte* peer_looks_at() noexcept;
@@ -230,27 +217,24 @@ class Endpoint final : public ForkGuarded {
   [[nodiscard]] bool end_move() noexcept;
 
   std::shared_ptr<Segment> segment_;
-  std::atomic<Status> status_{Status::detached};
-  std::uint32_t fork_generation_;
   ring::ControlPage* page_;
-  std::uint64_t generation_;
   ring::Side side_;
+  lane::Standing standing_;
   std::mutex closing_;
   bool finished_ = false;
   Gate gate_;
   GatedBlocks out_blocks_;
   GatedBlocks in_blocks_;
   ring::Writer writer_;
-  ring::Waker reader_waker_;
+  lane::Waker reader_waker_;
   ring::Reader reader_;
   BackOff back_off_;
-  std::atomic<bool> peer_gone_{false};
 
   FileDescriptor socket_;
   ring::Sleeper reader_sleeper_;
   RoomSleeper room_sleeper_;
   std::mutex waking_writer_;  // guards the next one: kept messages are let go of on any thread
-  ring::Waker writer_waker_;
+  lane::Waker writer_waker_;
   Arrivals arrivals_;
   ring::NameTable names_;
   std::error_code refused_;

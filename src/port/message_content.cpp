@@ -120,8 +120,8 @@ inline namespace v1 {
 // Of the channel that it came through, while something of it is here.
 const port::Segment* MessageContent::segment() const noexcept {
   if (kept_) return static_cast<const Message&>(*this).segment_.get();
-  const port::PortState* const state = static_cast<const MessageEvent&>(*this).port_;
-  port::Endpoint* const endpoint = state != nullptr ? state->used() : nullptr;
+  const lane::Lanes* const lanes = static_cast<const MessageEvent&>(*this).lanes_;
+  port::Endpoint* const endpoint = lanes != nullptr ? lanes->port().used() : nullptr;
   return endpoint != nullptr ? &endpoint->segment() : nullptr;
 }
 
@@ -168,22 +168,20 @@ void MessageContent::close_enclosures() noexcept {
 MessageEvent::MessageEvent(MessageEvent&& other) noexcept
     : Event(std::move(other)),
       MessageContent(std::move(other)),
-      port_(std::exchange(other.port_, nullptr)),
-      extent_(other.extent_),
+      lanes_(std::exchange(other.lanes_, nullptr)),
       sequence_(other.sequence_),
-      past_offset_(other.past_offset_),
-      frame_payload_bytes_(other.frame_payload_bytes_) {}
+      frame_(other.frame_),
+      frame_bytes_(other.frame_bytes_) {}
 
 MessageEvent& MessageEvent::operator=(MessageEvent&& other) noexcept {
   if (this == &other) return *this;
-  if (port_ != nullptr) let_go();
+  if (lanes_ != nullptr && !lanes_->take_back(sequence_)) let_go();
   Event::operator=(std::move(other));
   MessageContent::operator=(std::move(other));
-  port_ = std::exchange(other.port_, nullptr);
-  extent_ = other.extent_;
+  lanes_ = std::exchange(other.lanes_, nullptr);
   sequence_ = other.sequence_;
-  past_offset_ = other.past_offset_;
-  frame_payload_bytes_ = other.frame_payload_bytes_;
+  frame_ = other.frame_;
+  frame_bytes_ = other.frame_bytes_;
   return *this;
 }
 
@@ -193,20 +191,18 @@ void MessageEvent::let_go() noexcept {
     large_bytes = enclosures_->body_bytes;
     close_enclosures();
   }
-  std::exchange(port_, nullptr)
-      ->release(*extent_, sequence_, past_offset_, frame_payload_bytes_, large_bytes);
+  std::exchange(lanes_, nullptr)->port().release(sequence_, frame_, frame_bytes_, large_bytes);
 }
 
 Message MessageEvent::keep() && {
   Message message;
   static_cast<MessageContent&>(message) = std::move(static_cast<MessageContent&>(*this));
-  if (port_ == nullptr) return message;
-  message.segment_ = port_->used()->shared_segment();
-  message.extent_ = extent_;
-  extent_->hold();
+  if (lanes_ == nullptr) return message;
+  port::PortState& port = std::exchange(lanes_, nullptr)->port();
+  message.segment_ = port.used()->shared_segment();
+  message.extent_ = &port.hold(frame_);
   const std::uint64_t large_bytes = message.enclosures_ != nullptr ? message.enclosures_->body_bytes : 0;
-  std::exchange(port_, nullptr)
-      ->release(*extent_, sequence_, past_offset_, frame_payload_bytes_, large_bytes);
+  port.release(sequence_, frame_, frame_bytes_, large_bytes);
   return message;
 }
 

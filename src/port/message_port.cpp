@@ -34,14 +34,28 @@ port::PortState& attached(const std::shared_ptr<port::PortState>& state, const c
 }  // namespace
 
 MessagePort::MessagePort() noexcept = default;
-MessagePort::MessagePort(MessagePort&& other) noexcept = default;
+MessagePort::MessagePort(MessagePort&& other) noexcept
+    : EventTarget(std::move(other)),
+      state_(std::move(other.state_)),
+      lanes_(std::exchange(other.lanes_, nullptr)) {}
 
 MessagePort& MessagePort::operator=(MessagePort&& other) noexcept {
   if (this == &other) return *this;
   MessagePort former(std::move(*this));
   EventTarget::operator=(std::move(other));
   state_ = std::move(other.state_);
+  lanes_ = std::exchange(other.lanes_, nullptr);
   return *this;
+}
+
+void MessagePort::attach_to(std::shared_ptr<port::PortState> state) noexcept {
+  state_ = std::move(state);
+  lanes_ = state_ ? &state_->lanes() : nullptr;
+}
+
+std::shared_ptr<port::PortState> MessagePort::detach() noexcept {
+  lanes_ = nullptr;
+  return std::exchange(state_, nullptr);
 }
 
 MessagePort::~MessagePort() {
@@ -101,17 +115,19 @@ Space MessagePort::reserve(std::size_t bytes) {
   return std::move(*space);
 }
 
-Received MessagePort::receive() {
+void MessagePort::wake_reader() noexcept {
+  state_->used()->wake_reader();
+}
+
+Received MessagePort::wait() {
   Received received(ReceiveStatus::closed);
-  if (state_) [[likely]]
-    state_->receive(received, port::kForever, {});
+  if (state_) state_->receive(received, port::kForever, {});
   return received;
 }
 
-Received MessagePort::try_receive() {
+Received MessagePort::look() {
   Received received(ReceiveStatus::closed);
-  if (state_) [[likely]]
-    state_->try_receive(received);
+  if (state_) state_->try_receive(received);
   return received;
 }
 
@@ -224,7 +240,7 @@ PortHandle MessagePort::release() && {
   port::PortState& state = attached(state_, "release");
   state.begin_move();
   port::Parcel parcel = state.finish_move();
-  std::exchange(state_, nullptr)->abandon();  // events may live on
+  detach()->abandon();  // events may live on
   return {std::move(parcel.segment), std::move(parcel.socket), parcel.expected_generation,
           parcel.side == ring::Side::b};
 }

@@ -14,8 +14,8 @@ void Endpoint::begin_move() {
         "transfer: the port has a message that could not be mapped when it was received; receive it first");
   Status open = Status::open;
   // [E10] acq_rel/relaxed; pairs with [E2]: a close comes before the move, or waits until it has ended.
-  if (!status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,
-                                       std::memory_order_relaxed))
+  if (!standing_.status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,
+                                                 std::memory_order_relaxed))
     throw DataCloneError("transfer(\"" + label() +
                          "\"): the port is detached or closed; use the one that was received");
   // Its own sleepers first: they return "look again" and find it in transit.
@@ -26,11 +26,11 @@ void Endpoint::begin_move() {
     reader_.pass_all();
     writer_.store_place();
   }
-  std::uint64_t expected = generation_;
+  std::uint64_t expected = generation();
   // [G2] acq_rel/relaxed; pairs with [G1], [G3]: everything this owner wrote comes before the next owner's
   // adoption.
   if (!page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
-          expected, generation_ | 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+          expected, generation() | 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
     if (end_move()) close(CloseReason::closed);
     throw DataCloneError(
         "transfer(\"" + label() +
@@ -52,10 +52,10 @@ void Endpoint::begin_move() {
 bool Endpoint::undo_move() noexcept {
   // First the shared page, then the generation in it.
   segment_->share_again();
-  std::uint64_t expected = generation_ | 1;
+  std::uint64_t expected = generation() | 1;
   // [G4] acq_rel/relaxed; pairs with [G3]: fails only if somebody else holds the descriptors and was faster.
   page_->generation[static_cast<std::size_t>(side_)].value.compare_exchange_strong(
-      expected, generation_, std::memory_order_acq_rel, std::memory_order_relaxed);
+      expected, generation(), std::memory_order_acq_rel, std::memory_order_relaxed);
   return end_move();
 }
 
@@ -65,19 +65,19 @@ bool Endpoint::end_move() noexcept {
   // What kept messages have let go of meanwhile is handed back now.
   if (owned()) segment_->hand_back_kept();
   // [E11] acq_rel; pairs with [E2]: whoever asked for a close meanwhile is answered for.
-  return status_.exchange(Status::open, std::memory_order_acq_rel) == Status::closing;
+  return standing_.status_.exchange(Status::open, std::memory_order_acq_rel) == Status::closing;
 }
 
 Parcel Endpoint::finish_move() noexcept {
   // [E8] release; pairs with [E1]: detached for good.
-  status_.store(Status::detached, std::memory_order_release);
+  standing_.status_.store(Status::detached, std::memory_order_release);
   Parcel parcel;
   parcel.socket = std::move(socket_);
   parcel.segment = segment_->take_file();
   parcel.channel = segment_->id();
   parcel.side = side_;
   parcel.trust = segment_->trust();
-  parcel.expected_generation = generation_ | 1;
+  parcel.expected_generation = generation() | 1;
   parcel.segment_bytes = segment_->bytes();
   return parcel;
 }

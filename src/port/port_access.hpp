@@ -12,15 +12,13 @@ namespace portolan::port {
 
 struct PortAccess {
   static const std::shared_ptr<PortState>& state(const MessagePort& port) noexcept { return port.state_; }
-  static std::shared_ptr<PortState> take(MessagePort& port) noexcept {
-    return std::exchange(port.state_, nullptr);
-  }
+  static std::shared_ptr<PortState> take(MessagePort& port) noexcept { return port.detach(); }
   static void put(MessagePort& port, std::shared_ptr<PortState> state) noexcept {
-    port.state_ = std::move(state);
+    port.attach_to(std::move(state));
   }
   static MessagePort make(std::shared_ptr<PortState> state) noexcept {
     MessagePort port;
-    port.state_ = std::move(state);
+    port.attach_to(std::move(state));
     return port;
   }
 };

@@ -214,6 +214,11 @@ bool PortState::has_message_to_serve() noexcept {
 
 bool PortState::serve_message(Endpoint& endpoint) {
   if (retrying_ || violated_) return false;
+  if (lane::Loan loan; lanes_.lend(loan)) [[likely]] {
+    MessageEvent event(loan, lanes_);
+    dispatch(event);
+    return true;
+  }
   if (endpoint.status() == Status::closed) {
     // What was queued when the port closed itself is still delivered; what the peer posted since is not.
     if (deliver_until_ == ~std::uint64_t{0}) deliver_until_ = endpoint.posted_by_peer();
@@ -271,8 +276,8 @@ void PortState::dispatch(Event& event) noexcept {
 }
 
 void PortState::dispatch_message_error(MessageEvent& message, std::string_view why) {
-  PortState* const port = message.port_;
-  if (port == nullptr) return;
+  if (message.lanes_ == nullptr) return;
+  PortState& port = message.lanes_->port();
   MessageEvent error{"messageerror"};
   static_cast<MessageContent&>(error) = std::move(static_cast<MessageContent&>(message));
   error.data_ = nullptr;
@@ -282,7 +287,7 @@ void PortState::dispatch_message_error(MessageEvent& message, std::string_view w
     error.enclosures_->what = why;
   } catch (const std::bad_alloc&) {  // the event counts for more than its reason
   }
-  port->dispatch(error);
+  port.dispatch(error);
 }
 
 // For a port whose loop has ended, or is about to.

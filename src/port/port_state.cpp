@@ -25,6 +25,24 @@ void PortState::take_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept {
   endpoint_ = std::move(endpoint);
   // [Q5] release; pairs with [Q1]: as [Q2].
   used_.store(endpoint_.get(), std::memory_order_release);
+  open_lanes();
+}
+
+void PortState::open_lanes() noexcept {
+  lanes_.writer_ = &endpoint_->writer();
+  lanes_.waker_ = &endpoint_->reader_waker();
+  open_posting_lane();
+  // A foreign peer's messages are copied first, and never come this way.
+  if (trust_ == Trust::foreign) return;
+  lanes_.reader_ = &endpoint_->reader();
+  // [Q8] release; pairs with [Q7], [Q9]: the cursor, and the endpoint that it is part of.
+  lanes_.taking_.store(&endpoint_->standing(), std::memory_order_release);
+}
+
+void PortState::open_posting_lane() noexcept {
+  Endpoint* const endpoint = used();
+  const bool shut = endpoint == nullptr || writing_.load(std::memory_order_relaxed) != 0;    // [U3]
+  lanes_.posting_.store(shut ? nullptr : &endpoint->standing(), std::memory_order_release);  // [Q8]
 }
 
 PortState::~PortState() {
@@ -66,6 +84,7 @@ Endpoint* PortState::first_use() {
   }
   // [Q2] release; pairs with [Q1]: the adopted endpoint, for the port's other thread.
   used_.store(endpoint_.get(), std::memory_order_release);
+  open_lanes();
   return endpoint_.get();
 }
 
@@ -127,25 +146,34 @@ void PortState::abandon() noexcept {
     unbind();
     endpoint->finish_close();
   }
-  if (events_in_hand_ != 0) kept_by_events_ = shared_from_this();
+  if (endpoint_ != nullptr && endpoint_->reader().pinned()) kept_by_events_ = shared_from_this();
 }
 
-void PortState::release_slowly(ring::Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
-                               std::uint32_t payload_bytes, std::uint64_t large_bytes) noexcept {
-  const std::shared_ptr<PortState> last = events_in_hand_ == 0 ? std::move(kept_by_events_) : nullptr;
+void PortState::release(std::uint64_t sequence, const std::byte* frame, std::uint32_t frame_bytes,
+                        std::uint64_t large_bytes) noexcept {
   Endpoint& endpoint = *endpoint_;
+  ring::Reader& reader = endpoint.reader();
+  ring::Extent& extent = *reader.extent_of(frame);
   if (!endpoint.usable()) {
-    --extent.event_pins;  // the ring is somebody else's now
-    return;
+    reader.unpin(extent);
+  } else {
+    const auto past_bytes = static_cast<std::uint64_t>(frame - extent.begin) + ring::round_up_8(frame_bytes);
+    reader.release(extent, sequence, past_bytes, frame_bytes);
+    if (large_bytes != 0) {
+      // Less only after a move that failed, which had counted them.
+      const std::uint64_t uncounted = std::min(large_bytes, large_in_hand_bytes_);
+      large_in_hand_bytes_ -= uncounted;
+      reader.count_large_body(uncounted);
+    }
+    endpoint.after_release();
   }
-  endpoint.reader().release(extent, sequence, past_offset, payload_bytes);
-  if (large_bytes != 0) {
-    // Less only after a move that failed, which had counted them.
-    const std::uint64_t uncounted = std::min(large_bytes, large_in_hand_bytes_);
-    large_in_hand_bytes_ -= uncounted;
-    endpoint.reader().count_large_body(uncounted);
-  }
-  endpoint.after_release();
+  if (kept_by_events_ && !reader.pinned()) const std::shared_ptr<PortState> last = std::move(kept_by_events_);
+}
+
+ring::Extent& PortState::hold(const std::byte* frame) noexcept {
+  ring::Extent& extent = *endpoint_->reader().extent_of(frame);
+  extent.hold();
+  return extent;
 }
 
 PostResult PortState::post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
@@ -160,7 +188,12 @@ PostResult PortState::post_slowly(std::span<const std::byte> bytes, Format forma
   return reservation.send(format, patience);
 }
 
-void PortState::try_receive_slowly(Received& received) {
+void PortState::try_receive(Received& received) {
+  if (lane::Loan loan; lanes_.lend(loan)) {
+    received.event_.show(loan, lanes_);
+    received.outcome_ = ReceiveStatus::message;
+    return;
+  }
   received.outcome_ = ReceiveStatus::closed;
   check_process("receive");
   Endpoint* const endpoint = use();
@@ -245,12 +278,14 @@ void PortState::take_turn() {
                                   used()->writer().message_count(), used()->unread().first);
   // [U4] relaxed: as [U3].
   writing_.fetch_and(static_cast<std::uint8_t>(~kOutOfTurn), std::memory_order_relaxed);
+  open_posting_lane();
 }
 
 // The posting thread may be another one by now, and be writing.
 void PortState::end_turn() noexcept {
   // [U4] relaxed: as [U3].
   writing_.fetch_or(kOutOfTurn, std::memory_order_relaxed);
+  open_posting_lane();
 }
 
 void PortState::begin_move() {

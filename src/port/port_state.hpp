@@ -17,6 +17,7 @@
 #include <string_view>
 #include <thread>
 
+#include <portolan/lane/lanes.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/message_port.hpp>
 #include <portolan/received.hpp>
@@ -63,6 +64,7 @@ class PortState final : public LoopSource,
     // [Q3] acquire; pairs with [Q2]: as [Q1].
     return used_.load(std::memory_order_acquire);
   }
+  lane::Lanes& lanes() noexcept { return lanes_; }
   ring::ChannelId channel() const noexcept { return channel_; }
   ring::Side side() const noexcept { return side_; }
   Trust trust() const noexcept { return trust_; }
@@ -108,6 +110,7 @@ class PortState final : public LoopSource,
     const unsigned turn = writing_.load(std::memory_order_relaxed) & kOutOfTurn;  // [U3]
     writing_.store(static_cast<std::uint8_t>(static_cast<unsigned>(writing) | turn),
                    std::memory_order_relaxed);  // [U3]
+    open_posting_lane();
   }
   bool out_of_turn() const noexcept {
     return (writing_.load(std::memory_order_relaxed) & kOutOfTurn) != 0;  // [U3]
@@ -123,23 +126,14 @@ class PortState final : public LoopSource,
 
   // ---- receiving
   // Into an empty `received`.
-  void try_receive(Received& received) {
-    if (take_plain(received.event_)) [[likely]]
-      received.outcome_ = ReceiveStatus::message;
-    else
-      try_receive_slowly(received);
-  }
+  void try_receive(Received& received);
   void receive(Received& received, std::int64_t deadline_ns, const std::stop_token& stop);
   std::size_t receive_batch(std::span<Received> batch);
-  void release(ring::Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
-               std::uint32_t payload_bytes, std::uint64_t large_bytes) noexcept {
-    --events_in_hand_;
-    Endpoint& endpoint = *endpoint_;
-    if (large_bytes != 0 || kept_by_events_ || !endpoint.usable()) [[unlikely]]
-      return release_slowly(extent, sequence, past_offset, payload_bytes, large_bytes);
-    endpoint.reader().release(extent, sequence, past_offset, payload_bytes);
-    endpoint.after_release();
-  }
+  // A message that was in hand. `frame` is its payload in the ring.
+  void release(std::uint64_t sequence, const std::byte* frame, std::uint32_t frame_bytes,
+               std::uint64_t large_bytes) noexcept;
+  // Has the ring's memory under a message stay as it is until that is let go of.
+  ring::Extent& hold(const std::byte* frame) noexcept;
 
   // ---- moving: all three, or the first two; see Endpoint
   void begin_move();
@@ -200,34 +194,17 @@ class PortState final : public LoopSource,
            !unshipped_->queue().is_first(incoming, endpoint.reader().taken_count());
   }
 
-  // The next message, if everything is as it mostly is: an open port of this process with nothing in hand,
-  // and a message that is all in the ring.
-  bool take_plain(MessageEvent& event) {
-    Endpoint* const endpoint = used();
-    if (endpoint == nullptr || trust_ == Trust::foreign || !endpoint->usable()) return false;
-    return endpoint->reader().all_passed() && take_plain(endpoint->reader(), event);
-  }
+  // A message that is all in the ring, and seen for the first time.
   bool take_plain(ring::Reader& reader, MessageEvent& event) noexcept {
     ring::Reader::Frame frame;
     if (!reader.look_plain(frame)) return false;
-    put(frame, event);
+    event.show({frame.header, frame.payload, frame.sequence}, lanes_);
     reader.take(frame);
-    ++events_in_hand_;
     return true;
   }
-  void put(const ring::Reader::Frame& frame, MessageEvent& event) noexcept {
-    event.data_ = frame.payload;
-    event.size_bytes_ = frame.header.payload_bytes();
-    event.format_ = static_cast<Format>(frame.header.format());
-    event.port_ = this;
-    event.extent_ = frame.extent;
-    event.sequence_ = frame.sequence;
-    event.past_offset_ = frame.past_offset;
-    event.frame_payload_bytes_ = frame.header.payload_bytes();
-  }
-  void try_receive_slowly(Received& received);
-  void release_slowly(ring::Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
-                      std::uint32_t payload_bytes, std::uint64_t large_bytes) noexcept;
+  void open_lanes() noexcept;
+  // While a message is being written, nobody else may use the cursor, and out of turn nobody may post.
+  void open_posting_lane() noexcept;
 
   // delivery.cpp
   Endpoint::Take take(Endpoint& endpoint, MessageEvent& event);
@@ -253,11 +230,11 @@ class PortState final : public LoopSource,
   void share_thread_queue() noexcept;
 
   std::atomic<Endpoint*> used_{nullptr};
+  lane::Lanes lanes_{*this};
   // A Writing, and whether the next post has to take a turn first: one word, so that a post looks at one.
   static constexpr unsigned kOutOfTurn = 0x80;
   std::atomic<std::uint8_t> writing_{0};
   bool lent_ = false;
-  std::uint32_t events_in_hand_ = 0;
   std::uint64_t large_in_hand_bytes_ = 0;  // in files of their own, of these events
 
   std::uint32_t fork_generation_ = os::fork_generation();

@@ -127,9 +127,9 @@ Endpoint::Wait Endpoint::wait_for_room(std::uint64_t payload_bytes, bool packet,
 std::pair<std::uint64_t, std::uint64_t> Endpoint::unread() noexcept {
   const ring::ReaderLine& reader = outgoing().reader;
   // [W13] acquire; pairs with [R5]: what was counted as read has been read.
-  const std::uint64_t messages = reader.message_count.load(std::memory_order_acquire);
+  const std::uint64_t messages = reader.progress.message_count.load(std::memory_order_acquire);
   // [W14] relaxed; pairs with [R6]: at most a message behind.
-  const std::uint64_t bytes = reader.message_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t bytes = reader.progress.message_bytes.load(std::memory_order_relaxed);
   const std::uint64_t posted = writer_.message_count(), posted_bytes = writer_.message_bytes();
   return {posted > messages ? posted - messages : 0, posted_bytes > bytes ? posted_bytes - bytes : 0};
 }
@@ -167,13 +167,13 @@ void Endpoint::post_mark() noexcept {
   std::byte* const room = writer_.reserve(kPayload);
   if (room == nullptr) return;
   const std::uint64_t number = announce_transfer();
-  const auto packet = wire::encode({wire::PacketKind::empty, 0, generation_, number});
+  const auto packet = wire::encode({wire::PacketKind::empty, 0, generation(), number});
   if (os::send_packet(socket_.get(), packet, {})) {
     take_back_number(number);
     writer_.abandon();
     return;
   }
-  wire::write_attachments({room, kTable}, generation_, number, {});
+  wire::write_attachments({room, kTable}, generation(), number, {});
   const std::uint64_t no_payload = 0;
   std::memcpy(room + kTable, &no_payload, sizeof no_payload);
   owes_mark_ = false;

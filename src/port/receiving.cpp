@@ -85,7 +85,7 @@ void Endpoint::wake_writer() noexcept {
 
 void Endpoint::notice_hang_up() noexcept {
   // [E3] release; pairs with [E4]: the kernel told of the end after everything that the peer had published.
-  peer_gone_.store(true, std::memory_order_release);
+  standing_.peer_gone_.store(true, std::memory_order_release);
 }
 
 void Endpoint::look_for_hang_up() noexcept {
@@ -187,7 +187,7 @@ Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Wat
 
 std::uint64_t Endpoint::posted_by_peer() noexcept {
   // [W5] relaxed; pairs with [W3]: a bound, whose writer is told that this end is closed.
-  const std::uint64_t posted = incoming().writer.message_count.load(std::memory_order_relaxed);
+  const std::uint64_t posted = incoming().writer.posted.message_count.load(std::memory_order_relaxed);
   const std::uint64_t ring_bytes = segment_->geometry().direction_bytes() + ring::kFirstExtentBytes;
   return std::min(posted, reader_.taken_count() + ring_bytes / ring::kHeaderBytes);
 }

@@ -98,7 +98,7 @@ std::error_code Segment::map_used_blocks(ring::Side side) noexcept {
   if (lines(side).writer.intent.load(std::memory_order_relaxed) != 0 && blocks(side).map_blocks() == nullptr)
     return blocks(side).error();
   // [A20] relaxed; pairs with [R4]: as [A19].
-  const ring::Location cursor{lines(other).reader.cursor.load(std::memory_order_relaxed)};
+  const ring::Location cursor{lines(other).reader.progress.cursor.load(std::memory_order_relaxed)};
   if (cursor.run() != ring::kFirstExtent && blocks(other).map_blocks() == nullptr)
     return blocks(other).error();
   return {};

@@ -18,6 +18,9 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <portolan/lane/read_cursor.hpp>
+#include <portolan/lane/write_cursor.hpp>
+
 namespace portolan::ring {
 
 inline constexpr std::size_t kLineBytes = 64;
@@ -70,19 +73,15 @@ struct alignas(kLineBytes) WriterLine {
   std::atomic<std::uint64_t> extent;         // Location of the extent being written ("The writer's place")
   std::atomic<std::uint64_t> intent;         // the run being taken ("Taking blocks")
   std::atomic<std::uint64_t> next_transfer;  // number of the last packet announced ("Transfer")
-  std::atomic<std::uint64_t> message_count;  // posted
-  std::atomic<std::uint64_t> message_bytes;  // posted
-  std::atomic<std::uint64_t> large_bytes;    // posted in files of their own
-  std::atomic<std::uint32_t> fences;         // 1: this writer fences after each publication ("Sleeping")
-  std::atomic<std::uint32_t> name_bytes;     // of the names told ("Names")
+  lane::Posted posted;
+  std::atomic<std::uint64_t> large_bytes;  // posted in files of their own
+  std::atomic<std::uint32_t> fences;       // 1: this writer fences after each publication ("Sleeping")
+  std::atomic<std::uint32_t> name_bytes;   // of the names told ("Names")
 };
 
 // Written by whoever owns the direction's reading endpoint.
 struct alignas(kLineBytes) ReaderLine {
-  std::atomic<std::uint64_t> cursor;          // Location of the first frame not yet passed
-  std::atomic<std::uint64_t> handed_count;    // messages handed to the user
-  std::atomic<std::uint64_t> message_count;   // messages passed
-  std::atomic<std::uint64_t> message_bytes;   // passed
+  lane::Progress progress;
   std::atomic<std::uint64_t> large_bytes;     // passed, of those in files of their own
   std::atomic<std::uint64_t> taken_transfer;  // number of the last packet asked for
   std::atomic<std::uint32_t> release_count;  // extents handed back: the futex of a writer that waits for room
@@ -131,12 +130,13 @@ static_assert(offsetof(Header, limit_bytes) == 56 && offsetof(Header, label) == 
 static_assert(sizeof(GenerationLine) == 64 && sizeof(EndpointLine) == 64 && sizeof(SleepLine) == 64);
 static_assert(sizeof(WriterLine) == 64 && offsetof(WriterLine, extent) == 0 &&
               offsetof(WriterLine, intent) == 8);
-static_assert(offsetof(WriterLine, next_transfer) == 16 && offsetof(WriterLine, message_count) == 24);
-static_assert(offsetof(WriterLine, message_bytes) == 32 && offsetof(WriterLine, large_bytes) == 40);
+static_assert(offsetof(WriterLine, next_transfer) == 16 && offsetof(WriterLine, posted) == 24);
+static_assert(offsetof(lane::Posted, message_count) == 0 && offsetof(lane::Posted, message_bytes) == 8);
+static_assert(offsetof(WriterLine, large_bytes) == 40);
 static_assert(offsetof(WriterLine, fences) == 48 && offsetof(WriterLine, name_bytes) == 52);
-static_assert(sizeof(ReaderLine) == 64 && offsetof(ReaderLine, cursor) == 0 &&
-              offsetof(ReaderLine, handed_count) == 8);
-static_assert(offsetof(ReaderLine, message_count) == 16 && offsetof(ReaderLine, message_bytes) == 24);
+static_assert(sizeof(ReaderLine) == 64 && offsetof(ReaderLine, progress) == 0);
+static_assert(offsetof(lane::Progress, cursor) == 0 && offsetof(lane::Progress, handed_count) == 8);
+static_assert(offsetof(lane::Progress, message_count) == 16 && offsetof(lane::Progress, message_bytes) == 24);
 static_assert(offsetof(ReaderLine, large_bytes) == 32 && offsetof(ReaderLine, taken_transfer) == 40);
 static_assert(offsetof(ReaderLine, release_count) == 48);
 static_assert(offsetof(EndpointLine, closed) == 0 && offsetof(EndpointLine, owner_pid) == 4);

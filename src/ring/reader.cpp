@@ -39,7 +39,8 @@ bool Reader::open(Run run) noexcept {
   // [P4] relaxed; pairs with [P1]: nobody else knows the extent yet.
   extent_->holders.store(1, std::memory_order_relaxed);
   begin_ = begin;
-  bytes_ = bytes;
+  end_ = begin + bytes;
+  next_ = begin + kExtentHeadBytes;
   extent_word_ = Location(run, 0).word();
   return true;
 }
@@ -64,17 +65,17 @@ Reader::Look Reader::look_closer(FrameHeader header, Frame& frame) noexcept {
   if (!fits(header)) return Look::violation;
   describe(header, frame);
   if (header.kind() == Kind::message) return Look::message;
-  const bool endless = marks_in_a_row_ >= kMostMarksInARow && marks_behind_count_ == taken_count_;
+  const bool endless = marks_in_a_row_ >= kMostMarksInARow && marks_behind_count_ == taken_count();
   return endless ? Look::violation : Look::mark;
 }
 
 Reader::Look Reader::follow(Run run) noexcept {
+  pin_lent();
   if (run.count == 0 || run.block + run.count > geometry_.block_count) return Look::violation;
   Extent& old = *extent_;
   if (!open(run)) return Look::refused;
   old.left = true;
   old.past_sequence = taken_count_;
-  offset_ = kExtentHeadBytes;
   if (suspicious_) {
     suspects_.clear(run);
     if (run == suspect_intent_) settle_suspects();
@@ -89,7 +90,7 @@ void Reader::hand_back() noexcept {
     const auto next = std::next(extent);
     // The cursor stands beyond an extent before its blocks are handed back.
     if (extent->past_sequence == passed_count_)
-      store_cursor(passed_count_ == taken_count_ ? place() : Location(next->run, kExtentHeadBytes));
+      store_cursor((passed_count_ == taken_count_ ? place() : Location(next->run, kExtentHeadBytes)).word());
     if (extent->event_pins == 0) give_up(extent);
     extent = next;
   }
@@ -102,6 +103,12 @@ void Reader::give_up(std::list<Extent>::iterator extent) noexcept {
   publish_release(extent->run);
   spare_.splice(spare_.end(), extents_, extent);
   handed_back_ = true;
+}
+
+Extent* Reader::extent_of(const std::byte* payload) noexcept {
+  for (Extent& extent : extents_)
+    if (payload >= extent.begin && payload < extent.begin + extent.bytes) return &extent;
+  return nullptr;
 }
 
 void Reader::hand_back_kept() noexcept {
@@ -150,12 +157,13 @@ bool Reader::adopt(Adoption how) noexcept {
   // [A7] acquire; pairs with [W6]: this intent is not older than the blocks just seen taken.
   suspect_intent_ = Location{lines_->writer.intent.load(std::memory_order_acquire)}.run();
   // [A6] acquire; pairs with [R4]: everything before the cursor is done with.
-  const Location cursor{lines_->reader.cursor.load(std::memory_order_acquire)};
+  const Location cursor{lines_->reader.progress.cursor.load(std::memory_order_acquire)};
   const Run run = cursor.run();
   if (run != kFirstExtent && !valid(run)) return false;
   if (!open(run)) return false;
-  offset_ = cursor.offset_bytes() == 0 ? kExtentHeadBytes : cursor.offset_bytes();
-  if (offset_ < kExtentHeadBytes || offset_ + kHeaderBytes > extent_->bytes) return false;
+  const std::uint64_t offset = cursor.offset_bytes() == 0 ? kExtentHeadBytes : cursor.offset_bytes();
+  if (offset < kExtentHeadBytes || offset + kHeaderBytes > extent_->bytes) return false;
+  next_ = begin_ + offset;
   for (std::size_t i = 0; i < kMaxBlocks / 64; ++i) suspects_.word(i) = alloc.word(i) ^ rel_.word(i);
   if (valid(run)) suspects_.clear(run);
   if (valid(suspect_intent_)) suspects_.clear(suspect_intent_);
@@ -170,24 +178,25 @@ bool Reader::valid(Run run) const noexcept {
 
 void Reader::load_counts(Adoption how) noexcept {
   // [A8] relaxed; pairs with [R3]: ordered by the adoption itself, as are the other counts.
-  const std::uint64_t handed = lines_->reader.handed_count.load(std::memory_order_relaxed);
+  const std::uint64_t handed = lines_->reader.progress.handed_count.load(std::memory_order_relaxed);
   // [A9] relaxed; pairs with [R7]: as [A8]; after a death it is counted again.
   large_bytes_ = lines_->reader.large_bytes.load(std::memory_order_relaxed);
   // [A10] relaxed; pairs with [R8]: as [A8]; a waiting writer must see it change, whatever it was.
   release_count_ = lines_->reader.release_count.load(std::memory_order_relaxed);
   // [A11] relaxed; pairs with [R5]: as [A8].
-  passed_count_ = lines_->reader.message_count.load(std::memory_order_relaxed);
+  passed_count_ = lines_->reader.progress.message_count.load(std::memory_order_relaxed);
   // [A12] relaxed; pairs with [R6]: as [A8].
-  passed_bytes_ = lines_->reader.message_bytes.load(std::memory_order_relaxed);
+  passed_bytes_ = lines_->reader.progress.message_bytes.load(std::memory_order_relaxed);
   // After a move too, whose owner may have adopted a dead one's messages; its own were all passed.
   redelivered_below_ = handed;
   if (how == Adoption::after_death) {
-    count_to(offset_);
-    store_counts();
+    count_to(static_cast<std::uint64_t>(next_ - begin_));
+    pass_to(passed_count_, passed_bytes_, place_word());
     count_large_body(0);
   }
   taken_count_ = passed_count_;
   taken_bytes_ = passed_bytes_;
+  lend_again();
 }
 
 // The dead owner may have stored its cursor and not yet its counts: the extent knows what came before it.

@@ -20,7 +20,6 @@
 #include "ring/block_store.hpp"
 #include "ring/frame.hpp"
 #include "ring/geometry.hpp"
-#include "ring/header_word.hpp"
 #include "ring/layout.hpp"
 #include "ring/writer.hpp"
 
@@ -49,20 +48,13 @@ struct Extent {
   bool kept() const noexcept { return holders.load(std::memory_order_acquire) > 1; }  // [P2]
 };
 
-class Reader {
+class Reader : public lane::ReadCursor {
  public:
   enum class Look { nothing, message, mark, violation, refused };
-
-  struct Frame {
-    FrameHeader header;
-    std::byte* payload = nullptr;
-    Extent* extent = nullptr;
-    std::uint64_t sequence = 0;     // number of the message in this direction; marks have none
-    std::uint64_t past_offset = 0;  // where the next header stands in the extent
-  };
+  using Frame = lane::Frame;
 
   Reader(DirectionLines& lines, Geometry geometry, BlockStore& store) noexcept
-      : lines_(&lines), geometry_(geometry), store_(&store) {}
+      : ReadCursor(lines.reader.progress), lines_(&lines), geometry_(geometry), store_(&store) {}
 
   // So that adopting takes no memory. Throws std::bad_alloc.
   void prepare() {
@@ -76,13 +68,12 @@ class Reader {
     // [R2] acquire; pairs with [W2], [W8]: whoever sees it not dry goes on to read the frame.
     return header_at(header_address()).load(std::memory_order_acquire) == 0;
   }
-  std::byte* header_address() const noexcept { return begin_ + offset_; }
-  Location place() const noexcept { return Location{extent_word_ | offset_ / 8}; }
+  std::byte* header_address() const noexcept { return next_; }
+  Location place() const noexcept { return Location{place_word()}; }
 
   // Looks at the next frame, following a JUMP to it. Takes nothing.
   Look look(Frame& frame) noexcept {
-    // [R1] acquire; pairs with [W2], [W8]: the payload is visible behind its header.
-    const FrameHeader header{header_at(header_address()).load(std::memory_order_acquire)};
+    const FrameHeader header{header_at(next_).load(std::memory_order_acquire)};  // [R1]
     if (header.plain_message() && fits(header)) [[likely]] {
       describe(header, frame);
       return Look::message;
@@ -91,54 +82,46 @@ class Reader {
   }
   // The same in a word or two, for a message that needs no closer look. False: it may still be one.
   bool look_plain(Frame& frame) const noexcept {
-    const FrameHeader header{header_at(header_address()).load(std::memory_order_acquire)};  // [R1]
-    if (!header.plain_message() || !fits(header) || redelivered(taken_count_)) return false;
+    const FrameHeader header{header_at(next_).load(std::memory_order_acquire)};  // [R1]
+    if (!header.plain_message() || !fits(header) || redelivered(taken_count())) return false;
     describe(header, frame);
     return true;
   }
-  // Everything taken is passed, and no event looks into an extent that was left.
-  bool all_passed() const noexcept { return passed_count_ == taken_count_ && extents_.size() == 1; }
   // Hands the message of `frame` (the last one looked at) to the user, pinned.
   void take(const Frame& frame) noexcept {
-    offset_ = frame.past_offset;
+    pin_lent();
+    next_ = begin_ + frame.past_offset;
     ++frame.extent->event_pins;
     ++taken_count_;
     taken_bytes_ += frame.header.payload_bytes();
-    // [R3] relaxed; pairs with [A8]: stored before the user sees the message, so a message that was never
-    // handed out is never marked as redelivered. It never falls: what two owners in turn were killed over
-    // stays marked.
-    lines_->reader.handed_count.store(std::max(taken_count_, redelivered_below_), std::memory_order_relaxed);
+    // It never falls: what two owners in turn were killed over stays marked.
+    store_handed(std::max(taken_count_, redelivered_below_));
   }
   void skip_mark(const Frame& frame) noexcept {
-    if (std::exchange(marks_behind_count_, taken_count_) != taken_count_) marks_in_a_row_ = 0;
+    if (std::exchange(marks_behind_count_, taken_count()) != taken_count()) marks_in_a_row_ = 0;
     ++marks_in_a_row_;
-    offset_ = frame.past_offset;
-    if (passed_count_ == taken_count_) store_cursor(place());
+    next_ = begin_ + frame.past_offset;
+    if (passed_count_ == taken_count()) store_cursor(place_word());
   }
   // The event of this message is gone. The cursor passes it if it is the oldest one in hand, and with the
   // last one in hand everything: they may be let go of in any order.
   void release(Extent& extent, std::uint64_t sequence, std::uint64_t past_offset,
                std::uint32_t payload_bytes) noexcept {
+    pin_lent();
     if (--extent.event_pins == 0 && !in_hand()) [[likely]]
       return pass_all();
     if (sequence == passed_count_) {
-      passed_count_ = sequence + 1;
-      passed_bytes_ += payload_bytes;
-      store_cursor({extent.run, past_offset});
-      store_counts();
+      pass_to(sequence + 1, passed_bytes_ + payload_bytes, Location(extent.run, past_offset).word());
     }
     if (extents_.size() > 1) hand_back();
   }
   // The next receive: everything in hand counts as read.
   void pass_all() noexcept {
-    if (passed_count_ != taken_count_) {
-      passed_count_ = taken_count_;
-      passed_bytes_ = taken_bytes_;
-      store_cursor(place());
-      store_counts();
-    }
+    pin_lent();
+    if (passed_count_ != taken_count_) pass_to(taken_count_, taken_bytes_, place_word());
     if (extents_.size() > 1) [[unlikely]]
       hand_back();
+    lend_again();
   }
   void count_large_body(std::uint64_t bytes) noexcept;
   // A packet was taken off the socket: room for another one.
@@ -151,6 +134,7 @@ class Reader {
   // Extents in which something is pinned; for a port that moves away and must let go of its blocks.
   template <class F>
   void for_each_pinned(F&& visit) {
+    pin_lent();
     for (Extent& extent : extents_)
       if (extent.event_pins != 0 || extent.kept()) visit(extent);
     const std::lock_guard lock(releases_mutex_);
@@ -158,6 +142,7 @@ class Reader {
   }
   // For an owner that ends while kept messages still point into extents, which outlive the reader.
   std::list<Extent> surrender_extents() noexcept {
+    pin_lent();
     extents_.splice(extents_.end(), kept_);
     return std::move(extents_);
   }
@@ -172,16 +157,44 @@ class Reader {
   }
   std::uint32_t free_blocks() const noexcept;
 
-  std::uint64_t taken_count() const noexcept { return taken_count_; }
-  std::uint64_t taken_bytes() const noexcept { return taken_bytes_; }
+  std::uint64_t taken_count() const noexcept {
+    return lent_ == kShut ? taken_count_ : passed_count_ + (lent_ != kNothing ? 1 : 0);
+  }
+  std::uint64_t taken_bytes() const noexcept {
+    return lent_ == kShut ? taken_bytes_ : passed_bytes_ + FrameHeader{lent_}.payload_bytes();
+  }
   std::uint64_t passed_count() const noexcept { return passed_count_; }
 
- private:
-  bool fits(FrameHeader header) const noexcept {
-    return header.frame_bytes() + kHeaderBytes <= bytes_ - offset_;
+  // For an event that ends after this reader's time: the ring is somebody else's by now.
+  void unpin(Extent& extent) noexcept {
+    pin_lent();
+    --extent.event_pins;
   }
+  // The extent in hand that a payload lies in.
+  Extent* extent_of(const std::byte* payload) noexcept;
+  // Does any event still look into an extent?
+  bool pinned() noexcept {
+    pin_lent();
+    return std::any_of(extents_.begin(), extents_.end(),
+                       [](const Extent& extent) { return extent.event_pins != 0; });
+  }
+
+ private:
   void describe(FrameHeader header, Frame& frame) const noexcept {
-    frame = {header, header_address() + kHeaderBytes, extent_, taken_count_, offset_ + header.frame_bytes()};
+    frame = {header, next_ + kHeaderBytes, extent_, taken_count(),
+             static_cast<std::uint64_t>(next_ - begin_) + header.frame_bytes()};
+  }
+  // What is lent holds its extent like any other event, as soon as it is not the only thing that happens.
+  void pin_lent() noexcept {
+    if (lent_ == kShut) return;
+    taken_count_ = taken_count();
+    taken_bytes_ = taken_bytes();
+    if (lent_ != kNothing) ++extent_->event_pins;
+    lent_ = kShut;
+  }
+  // With everything passed, one extent, and nothing to come that another owner has handed out.
+  void lend_again() noexcept {
+    if (passed_count_ == taken_count_ && extents_.size() == 1 && !redelivered(taken_count_)) lent_ = kNothing;
   }
   bool in_hand() const noexcept {
     return extents_.size() > 1 && std::any_of(extents_.begin(), extents_.end(),
@@ -199,29 +212,11 @@ class Reader {
   void load_counts(Adoption how) noexcept;
   void count_to(std::uint64_t offset) noexcept;
 
-  void store_cursor(Location place) noexcept {
-    // [R4] release; pairs with [A6]: what the owner did with a message comes before the cursor that passes
-    // it.
-    lines_->reader.cursor.store(place.word(), std::memory_order_release);
-  }
-  void store_counts() noexcept {
-    // [R5] release; pairs with [W13]: a writer that sees the count may tell its user that the message was
-    // read.
-    lines_->reader.message_count.store(passed_count_, std::memory_order_release);
-    // [R6] relaxed; pairs with [W14]: the byte count follows the message count.
-    lines_->reader.message_bytes.store(passed_bytes_, std::memory_order_relaxed);
-  }
-
-  std::byte* begin_ = nullptr;  // of the extent being read
-  std::uint64_t bytes_ = 0;
-  std::uint64_t extent_word_ = 0;  // the place of its beginning
-  std::uint64_t offset_ = 0;
-  Extent* extent_ = nullptr;
-  DirectionLines* lines_;
-  std::uint64_t taken_count_ = 0;
+  Extent* extent_ = nullptr;       // the last of them
+  std::uint64_t taken_count_ = 0;  // these two: while nothing can be lent
   std::uint64_t taken_bytes_ = 0;
-  std::uint64_t passed_count_ = 0;
-  std::uint64_t passed_bytes_ = 0;
+  std::uint64_t redelivered_below_ = 0;
+  DirectionLines* lines_;
   std::list<Extent> extents_;  // oldest first; the last one is being read
   std::list<Extent> spare_;
   bool handed_back_ = false;
@@ -236,7 +231,6 @@ class Reader {
   Run suspect_intent_{0, 0};
   bool suspicious_ = false;
   bool after_jump_ = false;
-  std::uint64_t redelivered_below_ = 0;
   std::uint64_t marks_behind_count_ = 0;  // taken_count_ at the last mark
   std::uint32_t marks_in_a_row_ = 0;
   std::uint64_t large_bytes_ = 0;

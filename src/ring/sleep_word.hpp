@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The word by which a sleeper tells the other side that it must be woken. Only the sleeper ever writes it, so
-// no wake-up is erased: the waker remembers privately which word it has already answered.
+// no wake-up is erased: the waker (<portolan/lane/waker.hpp>) remembers which word it has answered.
 //   bits 0-1 state | bit 2 the sleeper fences for both | bits 3-63 epoch
 // docs/ring-protocol.md: "Sleeping and waking".
 #pragma once
@@ -56,45 +56,6 @@ class Sleeper {
  private:
   SleepLine* line_;
   std::uint64_t epoch_ = 0;
-};
-
-// The waker's side of the same line.
-class Waker {
- public:
-  explicit Waker(const SleepLine& line) noexcept : line_(&line) {}
-
-  // After a publication. False: the sleeper is awake, or rung already for this epoch.
-  bool has_news() const noexcept {
-    // [S5] seq_cst fence; pairs with [S9], [L3]: needed until the sleeper says that it fences for both. Its
-    // barrier orders processors, and the compiler has to be kept from looking before it publishes.
-    if (fences_)
-      std::atomic_thread_fence(std::memory_order_seq_cst);
-    else
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // [S5]
-    // [S2] relaxed; pairs with [S1]: a stale word costs nothing, since its sleeper looks again behind its
-    // barrier.
-    return line_->word.load(std::memory_order_relaxed) != answered_;
-  }
-  // The word, once; then answered() with it if the sleeper is awake or has been rung.
-  std::uint64_t word() const noexcept {
-    // [S8] acquire; pairs with [S1]: `at` belongs to this word or to a later one.
-    return line_->word.load(std::memory_order_acquire);
-  }
-  void answered(std::uint64_t word) noexcept { answered_ = word; }
-  // Where the sleeper looks. The peer's word: check it.
-  std::uint64_t at() const noexcept {
-    // [S6] relaxed; pairs with [S3]: a stale place costs a wake that the sleeper's time-out makes up for.
-    return line_->at.load(std::memory_order_relaxed);
-  }
-  bool fences() const noexcept { return fences_; }
-  bool has_answered(std::uint64_t word) const noexcept { return word == answered_; }
-  bool never_answered() const noexcept { return answered_ == ~std::uint64_t{0}; }
-  void set_fences(bool fences) noexcept { fences_ = fences; }
-
- private:
-  const SleepLine* line_;
-  std::uint64_t answered_ = ~std::uint64_t{0};  // no word has all bits: a new owner looks once
-  bool fences_ = true;
 };
 
 }  // namespace portolan::ring

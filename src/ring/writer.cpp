@@ -8,14 +8,16 @@
 namespace portolan::ring {
 
 bool Writer::open(Run run) noexcept {
+  std::uint64_t extent_bytes = kFirstExtentBytes;
   if (run == kFirstExtent) {
     extent_ = lines_->first_extent;
-    extent_bytes_ = kFirstExtentBytes;
   } else {
     if (run.count == 0 || run.block + run.count > geometry_.block_count || !map()) return false;
     extent_ = blocks_ + run.block * geometry_.block_bytes;
-    extent_bytes_ = run.count * geometry_.block_bytes;
+    extent_bytes = run.count * geometry_.block_bytes;
   }
+  next_ = extent_ + kExtentHeadBytes;
+  last_ = extent_ + extent_bytes - kHeaderBytes;
   run_ = run;
   return true;
 }
@@ -80,6 +82,14 @@ void Writer::take_run(Run run) noexcept {
   next_run_ = run;
 }
 
+void Writer::publish_mark_here(FrameHeader header) noexcept {
+  std::byte* const place = next_;
+  next_ += header.frame_bytes();
+  // [W18] relaxed; pairs with [R1]: as [W1].
+  header_at(next_).store(0, std::memory_order_relaxed);
+  publish(place, header);
+}
+
 std::byte* Writer::commit_in_next_run(FrameHeader header) noexcept {
   std::byte* const extent = blocks_ + next_run_.block * geometry_.block_bytes;
   const ExtentHead head{message_count_, message_bytes_, large_bytes_};
@@ -88,11 +98,15 @@ std::byte* Writer::commit_in_next_run(FrameHeader header) noexcept {
   // [W7] relaxed; pairs with [R1]: the JUMP's release publishes the whole frame.
   header_at(frame + header.frame_bytes()).store(0, std::memory_order_relaxed);
   publish(frame, header);
-  std::byte* const jump = extent_ + offset_;
+  if (header.kind() == Kind::message) {
+    count(header);
+    if (header.large_body()) count_large_body(large_body_bytes(header, frame + kHeaderBytes));
+  }
+  std::byte* const jump = next_;
   // [W8] release; pairs with [R1], [R2], [A5]: one store publishes the extent and its first frame.
   header_at(jump).store(FrameHeader::jump(next_run_).word(), std::memory_order_release);
   open(next_run_);
-  offset_ = kExtentHeadBytes + header.frame_bytes();
+  next_ = frame + header.frame_bytes();
   next_run_ = {0, 0};
   in_next_run_ = false;
   // [W9] release; pairs with [A1]: stored after the JUMP, so an adopter starts here or one JUMP earlier.
@@ -106,11 +120,11 @@ std::byte* Writer::extend(std::uint64_t payload_bytes, std::uint64_t written_byt
   std::optional<Run> run;
   std::unique_lock lock(blocks_mutex_);
   const std::uint64_t blocks = blocks_for(payload_bytes);
-  const bool fits = fits_here(payload_bytes) || blocks <= next_run_.count;
+  const bool fits = room_here(payload_bytes) != nullptr || blocks <= next_run_.count;
   if (!fits && !(run = find_run(blocks))) return nullptr;
   // Nobody else writes here, so the old room keeps its bytes until they are moved, but for the first eight:
   // the old run may be published empty, and the header behind its mark falls on them.
-  const std::byte* const old = in_next_run_ ? next_room() : extent_ + offset_ + kHeaderBytes;
+  const std::byte* const old = in_next_run_ ? next_room() : next_ + kHeaderBytes;
   std::uint64_t first_bytes = 0;
   std::memcpy(&first_bytes, old, std::min<std::uint64_t>(written_bytes, sizeof first_bytes));
   if (run) {
@@ -146,7 +160,7 @@ void Writer::count_large_body(std::uint64_t bytes) noexcept {
 
 void Writer::store_place() noexcept {
   // [W12] release; pairs with [A1]: everything published so far comes before the place.
-  lines_->writer.extent.store(Location(run_, offset_).word(), std::memory_order_release);
+  lines_->writer.extent.store(Location(run_, offset_bytes()).word(), std::memory_order_release);
 }
 
 std::uint32_t Writer::free_blocks() const noexcept {
@@ -170,14 +184,17 @@ bool Writer::adopt(Adoption how) noexcept {
   // [A3] relaxed; pairs with [W11]: exact after a move; after a death the walk counts again.
   large_bytes_ = lines_->writer.large_bytes.load(std::memory_order_relaxed);
   // [A16] relaxed; pairs with [W3]: exact after a move; after a death the walk counts again.
-  message_count_ = lines_->writer.message_count.load(std::memory_order_relaxed);
+  message_count_ = lines_->writer.posted.message_count.load(std::memory_order_relaxed);
   // [A17] relaxed; pairs with [W4]: as [A16].
-  message_bytes_ = lines_->writer.message_bytes.load(std::memory_order_relaxed);
+  message_bytes_ = lines_->writer.posted.message_bytes.load(std::memory_order_relaxed);
   if (!open(place.run())) return false;
-  offset_ = place.offset_bytes();
-  const bool exact =
-      how == Adoption::after_move && offset_ >= kExtentHeadBytes && offset_ + kHeaderBytes <= extent_bytes_;
-  if (!exact && !walk_to_end()) return false;
+  const std::uint64_t offset_bytes = place.offset_bytes();
+  const bool exact = how == Adoption::after_move && offset_bytes >= kExtentHeadBytes &&
+                     offset_bytes <= static_cast<std::uint64_t>(last_ - extent_);
+  if (exact)
+    next_ = extent_ + offset_bytes;
+  else if (!walk_to_end())
+    return false;
   // [W15] release; pairs with [A1]: the dead owner may have been killed before it stored where its last JUMP
   // led, and the run that its place still names may be taken again.
   if (run_ != place.run()) lines_->writer.extent.store(Location(run_, 0).word(), std::memory_order_release);
@@ -220,17 +237,17 @@ bool Writer::walk_to_end() noexcept {
     message_bytes_ = head.message_bytes;
     large_bytes_ = head.large_bytes;
     FrameHeader header;
-    for (offset_ = kExtentHeadBytes;; offset_ += header.frame_bytes()) {
+    for (;; next_ += header.frame_bytes()) {
       // [A5] acquire; pairs with [W2], [W8]: a frame of the dead owner is followed by its next header.
-      header = FrameHeader{header_at(extent_ + offset_).load(std::memory_order_acquire)};
+      header = FrameHeader{header_at(next_).load(std::memory_order_acquire)};
       if (header.kind() == Kind::nothing) return true;
       if (!header.known()) return false;
       if (header.kind() == Kind::jump) break;
-      if (header.frame_bytes() + kHeaderBytes > extent_bytes_ - offset_) return false;
+      if (header.frame_bytes() > static_cast<std::uint64_t>(last_ - next_)) return false;
       if (header.kind() == Kind::message) {
         ++message_count_;
         message_bytes_ += header.payload_bytes();
-        large_bytes_ += large_body_bytes(header, extent_ + offset_ + kHeaderBytes);
+        large_bytes_ += large_body_bytes(header, next_ + kHeaderBytes);
       }
     }
     if (header.run() == kFirstExtent || !open(header.run())) return false;

@@ -126,7 +126,7 @@ TEST_CASE("what a third thread counts of a direction was posted and read") {
     ring::ReaderLine& line = ends.memory.lines().reader;
     std::uint64_t last = 0;
     while (!done.load(std::memory_order_relaxed)) {
-      const std::uint64_t passed = line.message_count.load(std::memory_order_acquire);
+      const std::uint64_t passed = line.progress.message_count.load(std::memory_order_acquire);
       plausible = plausible && passed >= last && passed <= kMessages;
       last = passed;
       std::this_thread::yield();

@@ -95,7 +95,7 @@ class HostileRing {
         lines.writer.intent.store(ring::Location(run, offset).word(), std::memory_order_relaxed);
         break;
       case 2:
-        lines.reader.cursor.store(ring::Location(run, offset).word(), std::memory_order_relaxed);
+        lines.reader.progress.cursor.store(ring::Location(run, offset).word(), std::memory_order_relaxed);
         break;
       case 3:
         poke_header(ring::FrameHeader::jump(run), offset);

@@ -113,7 +113,7 @@ TEST_CASE("a cursor outside its extent is refused") {
        {Location({0, 0}, 8), Location({0, 0}, kFirstExtentBytes), Location({3, 1}, kBlock),
         Location({3, 1}, 8), Location({16, 1}, 16), Location({5, 0}, 16)}) {
     Ring ring;
-    ring.memory.lines().reader.cursor.store(place.word(), std::memory_order_relaxed);
+    ring.memory.lines().reader.progress.cursor.store(place.word(), std::memory_order_relaxed);
     CHECK(!ring.reader.adopt(Adoption::after_death));
   }
 }

@@ -210,7 +210,7 @@ class RingMachine {
   }
   void check_passed() {
     HOLDS(reader().passed_count() == passed_);
-    HOLDS(memory_.lines().reader.message_count.load(std::memory_order_relaxed) == passed_);
+    HOLDS(memory_.lines().reader.progress.message_count.load(std::memory_order_relaxed) == passed_);
     for (; first_message_ < passed_; ++first_message_) {
       passed_large_bytes_ += messages_.front().body_bytes;
       messages_.pop_front();
