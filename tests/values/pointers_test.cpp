@@ -111,7 +111,8 @@ struct portolan::derived_of<Picture> : portolan::types<Page> {};
 
 TEST_CASE("a pointer to an abstract base leads to an object of the class that was sent") {
   const auto shared = round_trip(std::shared_ptr<Shape>(make_circle(2)));
-  REQUIRE(typeid(*shared) == typeid(Circle));
+  const Shape& shape = *shared;
+  REQUIRE(typeid(shape) == typeid(Circle));
   CHECK(shared->name == "circle");
   CHECK(shared->area() == 12);
 
@@ -191,9 +192,10 @@ TEST_CASE(
   group.handle = std::move(handle);
   const Group read = receive<Group>(post(std::move(group)));
   REQUIRE(read.members.size() == 3);
-  CHECK(typeid(*read.members[0]) == typeid(Hexagon));
-  CHECK(typeid(*read.members[1]) == typeid(Circle));
-  CHECK(typeid(*read.members[2]) == typeid(Button));
+  const Shape &first = *read.members[0], &second = *read.members[1], &third = *read.members[2];
+  CHECK(typeid(first) == typeid(Hexagon));
+  CHECK(typeid(second) == typeid(Circle));
+  CHECK(typeid(third) == typeid(Button));
   CHECK(dynamic_cast<Button&>(*read.handle).clicks == 4);
 }
 
