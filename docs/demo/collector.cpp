@@ -45,15 +45,15 @@ class Digest {
 // One worker's stream, and the file that is coming over it.
 struct Stream {
   portolan::MessagePort port;
-  std::string path;
+  Order order;
   std::uint64_t size_bytes = 0;
   std::unique_ptr<Digest> digest;
 };
 
-void take(Stream& stream, portolan::MessageEvent& message, portolan::MessagePort& results) {
+void take(Stream& stream, portolan::MessageEvent& message) {
   switch (message.format()) {
-    case portolan::Format::text:
-      stream.path = message.text();
+    case portolan::Format::value:
+      stream.order = message.data<Order>();
       stream.size_bytes = 0;
       stream.digest = std::make_unique<Digest>();
       break;
@@ -63,12 +63,11 @@ void take(Stream& stream, portolan::MessageEvent& message, portolan::MessagePort
       break;
     default: {
       if (message.data<std::uint64_t>() != stream.size_bytes)
-        throw std::runtime_error(stream.path + " came cut off");
-      const std::string line =
-          fmt::format("{}  {}  {}", stream.digest->hex(), stream.size_bytes, stream.path);
-      fmt::print("{}\n", line);
+        throw std::runtime_error(stream.order.path + " came cut off");
+      const Found found{stream.digest->hex(), stream.size_bytes, stream.order.path};
+      fmt::print("{}  {}  {}\n", found.digest, found.size_bytes, found.path);
       std::fflush(stdout);
-      results.post_message(line);
+      stream.order.receipt.post_message(found);
     }
   }
 }
@@ -78,7 +77,6 @@ void take(Stream& stream, portolan::MessageEvent& message, portolan::MessagePort
 int collect() {
   std::map<std::string, portolan::MessagePort> ports = portolan::inherited_ports();
   Diary diary(std::move(ports.at("log")), "collector");
-  portolan::MessagePort results = std::move(ports.at("results"));
   std::list<Stream> streams;
   bool began = false;
   for (int i = 1; i <= kWorkers; ++i) {
@@ -87,7 +85,7 @@ int collect() {
     diary.note("got", fmt::format("stream {}, receiving end", i), stream.port);
     stream.port.on_message([&](portolan::MessageEvent& message) {
       if (!std::exchange(began, true)) diary.note("first byte arrives");
-      take(stream, message, results);
+      take(stream, message);
     });
   }
   portolan::EventLoop::current().run();  // until both workers have closed their streams

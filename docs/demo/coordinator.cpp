@@ -55,7 +55,6 @@ int coordinate() {
          std::move(channel.port2));
   }
   for_collector.emplace("log", take(mine, "log-collector"));
-  for_collector.emplace("results", take(mine, "results"));
   start("collector", "collector", std::move(for_collector));
   diary.note("exits");
   return 0;

@@ -18,29 +18,9 @@ std::int64_t now_ns() {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-std::string format(const Note& note) {
-  return fmt::format("{}\t{}\t{}\t{}\t{}\t{}", note.time_ns, note.pid, note.process, note.verb, note.port,
-                     note.channel);
-}
-
-Note parse(std::string_view line) {
-  std::istringstream fields{std::string(line)};
-  Note note;
-  std::string time, pid;
-  std::getline(fields, time, '\t');
-  std::getline(fields, pid, '\t');
-  std::getline(fields, note.process, '\t');
-  std::getline(fields, note.verb, '\t');
-  std::getline(fields, note.port, '\t');
-  std::getline(fields, note.channel, '\t');
-  note.time_ns = std::stoll(time);
-  note.pid = std::stoi(pid);
-  return note;
-}
-
 void Diary::note(std::string_view verb, std::string_view port, std::string_view channel) {
   log_.post_message(
-      format({now_ns(), getpid(), process_, std::string(verb), std::string(port), std::string(channel)}));
+      Note{now_ns(), getpid(), process_, std::string(verb), std::string(port), std::string(channel)});
 }
 
 std::string draw(std::vector<Note> notes) {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <portolan/port.hpp>
+#include <portolan/portolan.hpp>
 
 namespace demo {
 
@@ -19,6 +19,11 @@ struct Note {
   std::string verb;     // made, got, gave, began, ended
   std::string port;     // "stream 1, sending end"
   std::string channel;  // the channel's id
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& time_ns& pid& process& verb& port& channel;
+  }
 };
 
 class Diary {
@@ -36,8 +41,6 @@ class Diary {
   std::string process_;
 };
 
-std::string format(const Note& note);
-Note parse(std::string_view line);
 std::int64_t now_ns();
 
 // A graph in the DOT language: one column a process, time downwards, an arrow for each port that was handed

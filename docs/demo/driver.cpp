@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <fmt/color.h>
 #include <fmt/format.h>
 #include <fstream>
@@ -47,8 +48,8 @@ std::vector<fs::path> files_of_this_machine() {
   return documents;
 }
 
-// Another program's word for it: "digest  size  path" by sha256sum and stat.
-std::string ask_coreutils(const fs::path& path) {
+// Other programs' word for it: sha256sum's and stat's.
+Found ask_coreutils(const fs::path& path) {
   const auto ask = [&](const std::string& command) {
     std::string quoted = path.string();
     for (std::size_t at = 0; (at = quoted.find('\'', at)) != std::string::npos; at += 4)
@@ -60,11 +61,10 @@ std::string ask_coreutils(const fs::path& path) {
     pclose(pipe);
     return std::string(answer);
   };
-  return fmt::format("{}  {}  {}", ask("sha256sum <"), ask("stat -L -c %s --"), path.string());
+  return {ask("sha256sum <"), std::stoull(ask("stat -L -c %s --")), path.string()};
 }
 
 struct Conversation {
-  portolan::MessagePort results;
   std::vector<portolan::MessagePort> starts;
   std::vector<portolan::MessagePort> logs;
   std::map<std::string, portolan::MessagePort> for_coordinator;
@@ -78,7 +78,6 @@ struct Conversation {
 
 Conversation prepare() {
   Conversation talk;
-  talk.results = talk.make("results");
   talk.logs.push_back(talk.make("log"));
   talk.logs.push_back(talk.make("log-collector"));
   for (int i = 1; i <= kWorkers; ++i) {
@@ -88,15 +87,45 @@ Conversation prepare() {
   return talk;
 }
 
-void hand_out(const std::vector<fs::path>& files, std::vector<portolan::MessagePort>& starts) {
-  for (std::size_t i = 0; i < files.size(); ++i) starts[i % starts.size()].post_message(files[i].string());
+struct Tally {
+  std::size_t right = 0, wrong = 0;
+  std::uint64_t bytes = 0;
+};
+
+void check(portolan::MessagePort& receipt, const fs::path& file, Tally& tally) {
+  portolan::Received answer = receipt.receive();
+  if (!answer) return;  // whoever had the order is gone
+  const Found found = answer->data<Found>(), expected = ask_coreutils(file);
+  tally.bytes += found.size_bytes;
+  (found == expected ? tally.right : tally.wrong) += 1;
+  if (found != expected)
+    fmt::print("WRONG: coreutils say {}  {}  {}\n", expected.digest, expected.size_bytes, expected.path);
+}
+
+// Each order carries the port on which its answer comes; some are always under way.
+Tally stream(const std::vector<fs::path>& files, std::vector<portolan::MessagePort>& starts) {
+  constexpr std::size_t kUnderWay = 64;  // two descriptors each
+  std::deque<portolan::MessagePort> receipts;
+  Tally tally;
+  for (std::size_t sent = 0, checked = 0; checked < files.size();) {
+    if (sent < files.size() && receipts.size() < kUnderWay) {
+      portolan::MessageChannel channel({.label = "receipt"});
+      starts[sent % starts.size()].post_message(Order{files[sent].string(), std::move(channel.port2)});
+      receipts.push_back(std::move(channel.port1));
+      ++sent;
+      continue;
+    }
+    check(receipts.front(), files[checked++], tally);
+    receipts.pop_front();
+  }
   for (portolan::MessagePort& start : starts) start.post_message(std::uint64_t{files.size()});
+  return tally;
 }
 
 std::vector<Note> read_diaries(std::vector<portolan::MessagePort>& logs) {
   std::vector<Note> notes;
   for (portolan::MessagePort& log : logs)
-    while (portolan::Received line = log.receive()) notes.push_back(parse(line->text()));
+    while (portolan::Received note = log.receive()) notes.push_back(note->data<Note>());
   return notes;
 }
 
@@ -137,24 +166,13 @@ int drive(const Options& options) {
   const std::int64_t gone_ns = now_ns();
   if (!gone.exited || gone.code != 0) throw std::runtime_error("the coordinator failed");
   fmt::print("coordinator has exited; now the workers begin with {} files\n\n", files.size());
-  hand_out(files, talk.starts);
-
-  std::size_t right = 0, wrong = 0;
-  std::uint64_t bytes = 0;
-  while (portolan::Received line = talk.results.receive()) {
-    const std::string found(line->text());
-    const fs::path path = found.substr(found.find("  ", found.find("  ") + 2) + 2);
-    bytes += std::stoull(found.substr(found.find("  ") + 2));
-    const std::string expected = ask_coreutils(path);
-    (found == expected ? right : wrong) += 1;
-    if (found != expected) fmt::print("WRONG: coreutils say {}\n", expected);
-  }
+  const Tally tally = stream(files, talk.starts);
   const std::vector<Note> notes = read_diaries(talk.logs);
   const Note* const first_byte = find(notes, "collector", "first byte arrives");
   const bool in_order = first_byte == nullptr ? files.empty() : first_byte->time_ns > gone_ns;
 
-  fmt::print("\n{} files, {} bytes: {} as coreutils say, {} not, {} missing\n", files.size(), bytes, right,
-             wrong, files.size() - right - wrong);
+  fmt::print("\n{} files, {} bytes: {} as coreutils say, {} not, {} missing\n", files.size(), tally.bytes,
+             tally.right, tally.wrong, files.size() - tally.right - tally.wrong);
   if (first_byte != nullptr)
     fmt::print("the first byte came {:.1f} ms after the coordinator was gone\n",
                static_cast<double>(first_byte->time_ns - gone_ns) / 1e6);
@@ -165,7 +183,7 @@ int drive(const Options& options) {
     bench::measure_one_way(report);
     bench::measure_round_trip(report);
   }
-  return right == files.size() && in_order ? 0 : 1;
+  return tally.right == files.size() && in_order ? 0 : 1;
 }
 
 }  // namespace demo

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <portolan/portolan.hpp>
@@ -23,17 +24,17 @@ namespace demo {
 namespace {
 
 template <class T>
-void post(portolan::MessagePort& stream, const T& value) {
+void post(portolan::MessagePort& stream, T&& value) {
   using namespace std::chrono_literals;
   // Waits while the collector is behind.
-  if (stream.post_message_for(60s, value) != portolan::PostResult::posted)
+  if (stream.post_message_for(60s, std::forward<T>(value)) != portolan::PostResult::posted)
     throw std::runtime_error("the collector does not take any more");
 }
 
-void send_file(portolan::MessagePort& stream, const std::string& path) {
-  const portolan::FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) throw std::runtime_error("cannot open " + path);
-  post(stream, path);
+void send_file(portolan::MessagePort& stream, Order order) {
+  const portolan::FileDescriptor file(open(order.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw std::runtime_error("cannot open " + order.path);
+  post(stream, std::move(order));
   std::vector<std::byte> piece(60'000);
   std::uint64_t size_bytes = 0;
   for (ssize_t got = 0; (got = read(file.get(), piece.data(), piece.size())) > 0;) {
@@ -54,9 +55,9 @@ int work() {
   diary.note("got", "stream " + name.substr(7) + ", sending end", stream);
   bool began = false;
   while (portolan::Received task = start.receive()) {
-    if (task->format() != portolan::Format::text) break;
+    if (!task->is<Order>()) break;
     if (!std::exchange(began, true)) diary.note("begins to send");
-    send_file(stream, std::string(task->text()));
+    send_file(stream, task->data<Order>());
   }
   stream.close();
   diary.note("exits");
