@@ -26,8 +26,10 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   options.add_option("--json", json, "also write every sample to this file");
-  options.add_option("--only", only, "one question: one-way, round-trip, move, buffer, create or footprint")
-      ->check(CLI::IsMember({"one-way", "round-trip", "move", "buffer", "create", "footprint"}));
+  options
+      .add_option("--only", only,
+                  "one question: one-way, round-trip, move, buffer, create, values or footprint")
+      ->check(CLI::IsMember({"one-way", "round-trip", "move", "buffer", "create", "values", "footprint"}));
   CLI11_PARSE(options, argc, argv);
 
   fmt::print("{}, commit {}\n", bench::machine(), PORTOLAN_COMMIT);
@@ -40,6 +42,7 @@ int main(int argc, char** argv) {
     if (wanted("move")) bench::measure_move(report);
     if (wanted("buffer")) bench::measure_buffer(report);
     if (wanted("create")) bench::measure_create(report);
+    if (wanted("values")) bench::measure_values(report);
   } catch (const std::exception& failure) {
     fmt::print(stderr, "portolan-bench: {}\n", failure.what());
     return 1;

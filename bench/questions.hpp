@@ -12,6 +12,7 @@ void measure_round_trip(Report& report);  // spinning, and both asleep
 void measure_move(Report& report);        // of a port, empty and with unread messages
 void measure_buffer(Report& report);      // moving it, beside a port; touching and unmapping it
 void measure_create(Report& report);      // create, move, first message, reply
+void measure_values(Report& report);      // writing and reading, beside Boost, copies by hand and memcpy
 void measure_footprint(Report& report);   // of an idle channel
 
 }  // namespace bench
