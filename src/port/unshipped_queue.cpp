@@ -22,6 +22,7 @@ struct ThreadQueue {
   ~ThreadQueue() {
     this_threads_queue = nullptr;
     thread_is_ending = true;
+    queue->forget();
   }
 };
 
@@ -90,6 +91,13 @@ void UnshippedQueue::take_turn(const Direction& direction, std::uint64_t posted_
   if (latest_)
     if (const auto poster = latest_->poster.lock()) poster->end_turn();
   latest_ = direction;
+}
+
+void UnshippedQueue::forget() noexcept {
+  // Channels that live on hold this queue: it must not hold them.
+  first_ = nullptr;
+  const auto waiting = std::exchange(waiting_, {});
+  const Direction latest = std::exchange(latest_, nullptr);
 }
 
 void UnshippedQueue::add_waiting(const Direction& direction) {

@@ -84,6 +84,8 @@ class UnshippedQueue {
   void pass_over_first() noexcept {
     if (!waiting_.empty()) remove_waiting(*waiting_.begin()->second);
   }
+  // The thread ends, and with it every order among its ports.
+  void forget() noexcept;
 
  private:
   void find_first() noexcept;
