@@ -28,8 +28,9 @@ int main(int argc, char** argv) {
   options.add_option("--json", json, "also write every sample to this file");
   options
       .add_option("--only", only,
-                  "one question: one-way, round-trip, move, buffer, create, values or footprint")
-      ->check(CLI::IsMember({"one-way", "round-trip", "move", "buffer", "create", "values", "footprint"}));
+                  "one question: one-way, round-trip, move, buffer, create, values, footprint or scale")
+      ->check(CLI::IsMember(
+          {"one-way", "round-trip", "move", "buffer", "create", "values", "footprint", "scale"}));
   CLI11_PARSE(options, argc, argv);
 
   fmt::print("{}, commit {}\n", bench::machine(), PORTOLAN_COMMIT);
@@ -43,6 +44,7 @@ int main(int argc, char** argv) {
     if (wanted("buffer")) bench::measure_buffer(report);
     if (wanted("create")) bench::measure_create(report);
     if (wanted("values")) bench::measure_values(report);
+    if (wanted("scale")) bench::measure_scale(report);
   } catch (const std::exception& failure) {
     fmt::print(stderr, "portolan-bench: {}\n", failure.what());
     return 1;
