@@ -48,7 +48,9 @@ class BlockBits {
   // Set bits below `end`.
   std::uint32_t count(std::uint32_t end) const noexcept {
     std::uint32_t sum = 0;
-    for (std::uint32_t block = next_set(0, end); block < end; block = next_set(block + 1, end)) ++sum;
+    for_each_word({0, static_cast<std::uint16_t>(end)}, [&](std::size_t index, std::uint64_t mask) {
+      sum += static_cast<std::uint32_t>(std::popcount(words_[index] & mask));
+    });
     return sum;
   }
 
