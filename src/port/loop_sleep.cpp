@@ -25,9 +25,11 @@ constexpr std::int64_t kShortestSpin_ns = 2'000;  // below it, not at all
 constexpr std::int64_t kBetweenLooks_ns = 5'000;  // at descriptors, while spinning
 constexpr int kPausesPerLook = 4;
 
-// A wake may get lost where a peer misbehaves or a queue is full: sleepers are looked at once a second; and
-// every 10 ms where there is no barrier, so that a peer may not know yet that it has to fence.
+// A wake may get lost where a peer misbehaves or a queue is full: sleepers are looked at once a second, some
+// of them at a time if they are many, since each look misses the cache; and all of them every 10 ms where
+// there is no barrier, so that a peer may not know yet that it has to fence.
 constexpr std::int64_t kLongestSleep_ns = 1'000'000'000;
+constexpr std::size_t kSleepersPerLook = 1024;
 constexpr std::int64_t kLongestSleepWithoutBarrier_ns = 10'000'000;
 
 bool alone_on_one_cpu() {
@@ -148,7 +150,7 @@ bool LoopCore::gather(std::int64_t timeout_ns) {
   if (sources_.size() != 0) {
     const std::int64_t now_ns = os::monotonic_ns();
     if (now_ns >= next_look_ns_) {
-      sources_.look_at_sleepers();
+      sources_.look_at_sleepers(sleeps_bounded_ ? sources_.slots() : kSleepersPerLook);
       next_look_ns_ = now_ns + (sleeps_bounded_ ? kLongestSleepWithoutBarrier_ns : kLongestSleep_ns);
     }
   }

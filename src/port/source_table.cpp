@@ -87,8 +87,10 @@ bool SourceTable::settle() noexcept {
   return awake_.empty();
 }
 
-void SourceTable::look_at_sleepers() noexcept {
-  for (std::size_t index = 0; index < slots_.size(); ++index) {
+void SourceTable::look_at_sleepers(std::size_t most) noexcept {
+  for (std::size_t left = std::min(most, slots_.size()); left > 0; --left) {
+    if (next_look_ >= slots_.size()) next_look_ = 0;
+    const std::size_t index = next_look_++;
     const Slot& slot = slots_[index];
     if (slot.source == nullptr || slot.awake) continue;
     slot.source->tidy();

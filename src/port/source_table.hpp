@@ -27,6 +27,7 @@ class SourceTable {
   /// Null once removed.
   [[nodiscard]] LoopSource* find(SourceId id) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return count_; }
+  [[nodiscard]] std::size_t slots() const noexcept { return slots_.size(); }
 
   /// Those to be polled; may hold ids of sources that are gone. Only add() changes it while a turn goes over
   /// it.
@@ -41,8 +42,8 @@ class SourceTable {
   [[nodiscard]] bool settle() noexcept;
   [[nodiscard]] bool announced() const noexcept { return !asleep_now_.empty(); }
 
-  /// Looks at every sleeper, for a wake that got lost.
-  void look_at_sleepers() noexcept;
+  /// Looks at the next sleepers, all of them in turn, for a wake that got lost. `most` slots at most.
+  void look_at_sleepers(std::size_t most) noexcept;
 
   [[nodiscard]] bool any_ready() noexcept;             // of those awake
   [[nodiscard]] bool any_keeps_loop_alive() noexcept;  // usually answered by the one that did so last time
@@ -68,6 +69,7 @@ class SourceTable {
   std::vector<SourceId> asleep_now_;
   std::size_t count_ = 0;
   std::size_t last_alive_ = 0;
+  std::size_t next_look_ = 0;
 };
 
 }  // namespace portolan::port

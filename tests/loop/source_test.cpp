@@ -198,6 +198,25 @@ TEST_CASE("the id of a source that is gone finds nothing, also when its place is
   CHECK(table.find(port::SourceId::none) == nullptr);
 }
 
+TEST_CASE("of many sleepers some are looked at, and the next ones the next time") {
+  port::SourceTable table;
+  FakeSource sources[5];
+  for (FakeSource& source : sources) static_cast<void>(table.add(source, -1));
+  table.announce_sleep();
+  CHECK(table.settle());
+  const auto looked_at = [&](std::size_t most) {
+    for (FakeSource& source : sources) source.looks = 0;
+    table.look_at_sleepers(most);
+    std::string looks;
+    for (const FakeSource& source : sources) looks += std::to_string(source.looks.load());
+    return looks;
+  };
+  CHECK(looked_at(2) == "11000");
+  CHECK(looked_at(2) == "00110");
+  CHECK(looked_at(2) == "10001");
+  CHECK(looked_at(100) == "11111");
+}
+
 TEST_CASE("a lost wake is found at the latest when the sleepers are looked at") {
   EventLoop& loop = EventLoop::current();
   FakeSource source;
