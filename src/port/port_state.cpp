@@ -197,7 +197,8 @@ void PortState::try_receive(Received& received) {
   received.outcome_ = ReceiveStatus::closed;
   check_process("receive");
   Endpoint* const endpoint = use();
-  if (endpoint == nullptr) return;
+  // A sleeper that was woken by a move: the mover has the cursor now.
+  if (endpoint == nullptr || endpoint->status() == Status::moving) return;
   endpoint->reader().pass_all();
   endpoint->after_release();
   switch (take(*endpoint, received.event_)) {

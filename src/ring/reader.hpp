@@ -117,6 +117,7 @@ class Reader : public lane::ReadCursor {
   }
   // The next receive: everything in hand counts as read.
   void pass_all() noexcept {
+    if (lent_ == kNothing) return;  // writes nothing: another thread may be moving the port
     pin_lent();
     if (passed_count_ != taken_count_) pass_to(taken_count_, taken_bytes_, place_word());
     if (extents_.size() > 1) [[unlikely]]
@@ -134,7 +135,7 @@ class Reader : public lane::ReadCursor {
   // Extents in which something is pinned; for a port that moves away and must let go of its blocks.
   template <class F>
   void for_each_pinned(F&& visit) {
-    pin_lent();
+    if (lent_ != kNothing) pin_lent();
     for (Extent& extent : extents_)
       if (extent.event_pins != 0 || extent.kept()) visit(extent);
     const std::lock_guard lock(releases_mutex_);
