@@ -7,6 +7,7 @@ usage: mutants.py ROOT DIRECTORY [FAULT...]      or      mutants.py --selftest
 The copy in DIRECTORY is built once, with all faults in it and each switched on by PORTOLAN_MUTANT=name. With none on
 every case passes; with one on, the cases of each item that it names fail, one item at a time. ROOT is not touched.
 """
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -131,17 +132,21 @@ def check(program, faults):
     if run(program, []) != 0:
         failed.append("without a fault: the cases fail")
     listed = subprocess.run([str(program), "-ltc"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    for fault, items in sorted(faults.items()):
-        for item in items:
-            if f"[{item}]" not in listed:
-                failed.append(f"{fault}: no case shows {item}")
-            elif run(program, [f"-tc=*[{item}]*"], fault) == 0:
-                failed.append(f"{fault}: the cases of {item} do not notice it")
-            else:
-                print(f"{fault}: noticed by {item}", flush=True)
-        if not items:
-            failed.append(f"{fault}: no item notices it")
-    return failed
+
+    def complaint(fault, item):
+        if not item:
+            return f"{fault}: no item notices it"
+        if f"[{item}]" not in listed:
+            return f"{fault}: no case shows {item}"
+        if run(program, [f"-tc=*[{item}]*"], fault) == 0:
+            return f"{fault}: the cases of {item} do not notice it"
+        print(f"{fault}: noticed by {item}", flush=True)
+        return None
+
+    # A case waits for its processes more than it computes.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(complaint, fault, item) for fault, items in sorted(faults.items()) for item in items or [""]]
+        return failed + [job.result() for job in jobs if job.result()]
 
 
 def selftest():
