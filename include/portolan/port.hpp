@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Channels, ports, bytes, text, events, loops and workers: everything that needs no Boost.
+// Channels, ports, bytes, text, events, loops, workers and names: everything that needs no Boost.
 #pragma once
 
 #include <portolan/buffer_view.hpp>
 #include <portolan/callback.hpp>
 #include <portolan/close_event.hpp>
 #include <portolan/codec.hpp>
+#include <portolan/connect.hpp>
 #include <portolan/encoding.hpp>
 #include <portolan/error.hpp>
 #include <portolan/event.hpp>
@@ -17,6 +18,7 @@
 #include <portolan/gather.hpp>
 #include <portolan/handover.hpp>
 #include <portolan/inheritance.hpp>
+#include <portolan/listener.hpp>
 #include <portolan/log.hpp>
 #include <portolan/message_channel.hpp>
 #include <portolan/message_event.hpp>

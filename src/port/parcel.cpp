@@ -72,7 +72,10 @@ std::string to_text(const ring::ChannelId& channel) {
   return digits;
 }
 
-std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
+namespace {
+
+// Its parcels have no sockets yet.
+std::pair<Parcel, Parcel> make_ends(const ChannelShape& shape) {
   const ring::Geometry geometry = ring::Geometry::for_limit(shape.limit_bytes);
   if (shape.trust == Trust::foreign && geometry.segment_bytes() > kMostForeignSegmentBytes)
     throw PortError(
@@ -86,12 +89,28 @@ std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
   if (!refused && shape.prefault) refused = os::allocate(file.get(), 0, geometry.segment_bytes());
   if (refused)
     throw PortError(refused, "MessageChannel(): no memory for the segment; use a smaller limit_bytes");
+  FileDescriptor again = file.duplicate();
+  return {
+      Parcel{
+          std::move(again), {}, beginning.header.id, ring::Side::a, shape.trust, 1, geometry.segment_bytes()},
+      Parcel{
+          std::move(file), {}, beginning.header.id, ring::Side::b, shape.trust, 1, geometry.segment_bytes()}};
+}
+
+}  // namespace
+
+std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape) {
+  auto ends = make_ends(shape);
   std::array<FileDescriptor, 2> sockets = os::make_socket_pair();
-  Parcel a{file.duplicate(),        std::move(sockets[0]), beginning.header.id, ring::Side::a, shape.trust, 1,
-           geometry.segment_bytes()};
-  Parcel b{std::move(file),         std::move(sockets[1]), beginning.header.id, ring::Side::b, shape.trust, 1,
-           geometry.segment_bytes()};
-  return {std::move(a), std::move(b)};
+  ends.first.socket = std::move(sockets[0]);
+  ends.second.socket = std::move(sockets[1]);
+  return ends;
+}
+
+std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const ChannelShape& shape) {
+  auto ends = make_ends(shape);
+  ends.first.socket = std::move(connection);
+  return ends;
 }
 
 std::string inspect_parcel(const Parcel& parcel, int carrier) {

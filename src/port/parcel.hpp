@@ -62,6 +62,8 @@ struct ChannelShape {
 
 // Both ends of a new channel. Throws PortError.
 std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape);
+// The same over a connection whose other end another process has: the second parcel has no socket here.
+std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const ChannelShape& shape);
 
 // What a port's descriptors must be, before anything trusts them; asks nothing that could block. Empty: all
 // is well. `carrier` is the socket that they came over, or -1.
