@@ -29,7 +29,7 @@ constexpr int kPausesPerLook = 4;
 // of them at a time if they are many, since each look misses the cache; and all of them every 10 ms where
 // there is no barrier, so that a peer may not know yet that it has to fence.
 constexpr std::int64_t kLongestSleep_ns = 1'000'000'000;
-constexpr std::size_t kSleepersPerLook = 1024;
+constexpr std::size_t kSleepersPerLook = 512;
 constexpr std::int64_t kLongestSleepWithoutBarrier_ns = 10'000'000;
 
 bool alone_on_one_cpu() {
