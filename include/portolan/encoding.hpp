@@ -22,6 +22,8 @@ class BufferView;
 class FileDescriptor;
 class MessagePort;
 class SharedBuffer;
+class ValueReader;
+class ValueWriter;
 struct TypeIdentity;
 
 /// How a payload is written. Travels in 4 bits of the frame header, so the numbers are part of the wire
@@ -46,7 +48,10 @@ enum class Ownership : std::uint8_t {
 };
 
 /// Throws DataCloneError(why). Out of line, to keep the templates of the value encoding small.
-[[noreturn]] PORTOLAN_API void refuse_value(std::string_view why);
+[[noreturn, gnu::cold]] PORTOLAN_API void refuse_value(std::string_view why);
+
+/// Throws DataCloneError: fewer bytes are left than are wanted.
+[[noreturn, gnu::cold]] PORTOLAN_API void refuse_short(std::size_t wanted_bytes, std::size_t left_bytes);
 
 /// Where one message is written. It lives during one post, on the posting thread, and belongs to the port:
 /// keep no pointer into it. What it throws (QueueFullError at the limit, DataCloneError for a port that
@@ -66,7 +71,8 @@ class PORTOLAN_API Sink {
   /// Appends `bytes` bytes of unspecified content for the caller to fill; valid until the next call that
   /// appends.
   std::byte* append(std::size_t bytes) {
-    if (bytes > static_cast<std::size_t>(end_ - cursor_)) grow(bytes);
+    if (bytes > static_cast<std::size_t>(end_ - cursor_)) [[unlikely]]
+      grow(bytes);
     return std::exchange(cursor_, cursor_ + bytes);
   }
 
@@ -112,7 +118,7 @@ class PORTOLAN_API Sink {
   explicit Sink(bool trusted) noexcept : trusted_(trusted) {}
 
   /// Makes room: afterwards end_ - cursor_ >= bytes, and what was written is kept (at another address,
-  /// perhaps).
+  /// perhaps). Not all of it need be used: an object's room is asked for before its fields are written.
   virtual void grow(std::size_t bytes) = 0;
   virtual std::uint32_t attach_port(MessagePort& port, Ownership ownership) = 0;
   // Of a sink that carries none of them: DataCloneError.
@@ -126,6 +132,8 @@ class PORTOLAN_API Sink {
   const TypeIdentity* type_ = nullptr;  // null: the payload says nothing about types
 
  private:
+  friend class ValueWriter;
+
   bool trusted_;
 };
 
@@ -139,7 +147,8 @@ class PORTOLAN_API Source {
 
   /// The next `bytes` bytes, at any alignment. Throws DataCloneError if fewer are left.
   const std::byte* take(std::size_t bytes) {
-    if (bytes > left()) refuse_short(bytes);
+    if (bytes > left()) [[unlikely]]
+      refuse_short(bytes, left());
     return std::exchange(cursor_, cursor_ + bytes);
   }
 
@@ -158,7 +167,7 @@ class PORTOLAN_API Source {
   /// Hides all but the next `bytes` bytes, for a part that must not read past its end; returns how many are
   /// hidden. Throws DataCloneError if fewer are left. Undone by show().
   std::size_t hide_after(std::size_t bytes) {
-    if (bytes > left()) refuse_short(bytes);
+    if (bytes > left()) refuse_short(bytes, left());
     const std::size_t hidden = left() - bytes;
     end_ -= hidden;
     return hidden;
@@ -195,7 +204,7 @@ class PORTOLAN_API Source {
   virtual void lend_view(std::uint32_t index, BufferView& into);
 
  private:
-  [[noreturn]] void refuse_short(std::size_t wanted_bytes) const;
+  friend class ValueReader;
 
   const std::byte* cursor_;
   const std::byte* end_;

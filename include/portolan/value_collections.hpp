@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <cstdint>
+#include <cstring>
 #include <deque>
 #include <iterator>
 #include <list>
@@ -36,10 +38,20 @@ struct BlockForm {
   }
   static void read(ValueReader& reader, Block& block) {
     const std::size_t count = reader.read_size();
-    if (count > reader.source().left() / sizeof(Element))
+    if (count > reader.left() / sizeof(Element)) [[unlikely]]
       refuse_value("value: a block longer than the message");
+    // Without filling it first, where the elements stand as an array of Element would.
+    const std::byte* const bytes = reader.take(count * sizeof(Element));
+    if constexpr (std::is_trivial_v<Element> && std::is_copy_constructible_v<Element> &&
+                  std::is_copy_assignable_v<Element>) {
+      if (alignof(Element) == 1 || reinterpret_cast<std::uintptr_t>(bytes) % alignof(Element) == 0) {
+        const auto* const elements = reinterpret_cast<const Element*>(bytes);
+        block.assign(elements, elements + count);
+        return;
+      }
+    }
     block.resize(count);
-    reader.read_elements(block.data(), count);
+    if (count != 0) std::memcpy(block.data(), bytes, count * sizeof(Element));
   }
 };
 
@@ -57,13 +69,13 @@ struct SequenceForm {
   static void write(ValueWriter& writer, const Sequence& sequence) {
     writer.write_count(sequence.size());
     const std::size_t before = writer.written();
-    for (const Element& element : sequence) writer << element;
+    writer.write_each(sequence, [&writer](const Element& element) { writer << element; });
     require_bytes(writer, before, sequence.size());
   }
   static void read(ValueReader& reader, Sequence& sequence) {
     static_assert(std::is_default_constructible_v<Element>, "elements are first made, then read");
     const std::size_t count = reader.read_size();
-    reader.charge(count * sizeof(Element));
+    reader.state().charge(count * sizeof(Element));
     // In steps: the next one only when as many elements are there already, so that a count takes no memory by
     // itself, in none of the collections that are nested in each other.
     sequence.clear();
@@ -85,13 +97,13 @@ struct SetForm {
   static void write(ValueWriter& writer, const Set& set) {
     writer.write_count(set.size());
     const std::size_t before = writer.written();
-    for (const Element& element : set) writer << element;
+    writer.write_each(set, [&writer](const Element& element) { writer << element; });
     require_bytes(writer, before, set.size());
   }
   static void read(ValueReader& reader, Set& set) {
     static_assert(std::is_default_constructible_v<Element>, "elements are first made, then read");
     const std::size_t count = reader.read_size();
-    reader.charge(count * (sizeof(Element) + kNodeBytes));
+    reader.state().charge(count * (sizeof(Element) + kNodeBytes));
     set.clear();
     for (std::size_t i = 0; i < count; ++i) {
       Element element{};
@@ -110,14 +122,14 @@ struct MapForm {
   static void write(ValueWriter& writer, const Map& map) {
     writer.write_count(map.size());
     const std::size_t before = writer.written();
-    for (const auto& [key, mapped] : map) writer << key << mapped;
+    writer.write_each(map, [&writer](const auto& entry) { writer << entry.first << entry.second; });
     require_bytes(writer, before, map.size());
   }
   static void read(ValueReader& reader, Map& map) {
     static_assert(std::is_default_constructible_v<Key> && std::is_default_constructible_v<Mapped>,
                   "elements are first made, then read");
     const std::size_t count = reader.read_size();
-    reader.charge(count * (sizeof(typename Map::value_type) + kNodeBytes));
+    reader.state().charge(count * (sizeof(typename Map::value_type) + kNodeBytes));
     map.clear();
     for (std::size_t i = 0; i < count; ++i) {
       Key key{};
@@ -144,7 +156,7 @@ struct BitsForm {
   }
   static void read(ValueReader& reader, Bits& bits) {
     for (std::size_t first = 0; first < bits.size(); first += 8) {
-      auto byte = std::to_integer<unsigned>(*reader.source().take(1));
+      auto byte = std::to_integer<unsigned>(*reader.take(1));
       for (std::size_t i = first; i < bits.size() && i < first + 8; ++i, byte >>= 1)
         bits[i] = (byte & 1) != 0;
       if (first + 8 > bits.size() && byte != 0) refuse_value("value: bits past the end of an array of bits");
@@ -204,7 +216,7 @@ struct ValueForm<std::vector<bool, A>> {
   }
   static void read(ValueReader& reader, Bits& bits) {
     const std::uint64_t count = reader.read_count();
-    if (count / 8 > reader.source().left()) refuse_value("value: more bits than are left");
+    if (count / 8 > reader.left()) refuse_value("value: more bits than are left");
     bits.resize(static_cast<std::size_t>(count));
     BitsForm<Bits>::read(reader, bits);
   }

@@ -48,7 +48,7 @@ struct ValueForm<std::optional<T>> {
   }
   static void read(ValueReader& reader, std::optional<T>& optional) {
     optional.reset();
-    if (read_number<bool>(reader.source())) reader >> optional.emplace();
+    if (reader.number<bool>()) reader >> optional.emplace();
   }
 };
 
@@ -139,12 +139,10 @@ template <>
 struct ValueForm<MessagePort> {
   static void write(ValueWriter& writer, const MessagePort& port) {
     // The sink detaches only what was posted as an rvalue or stands, as non-const, in the transfer list.
-    writer.write_count(writer.sink().attach(const_cast<MessagePort&>(port), writer.ports()));
+    writer.attach(const_cast<MessagePort&>(port));
   }
   static void read(ValueReader& reader, MessagePort& port) {
-    const std::uint64_t index = reader.read_count();
-    if (index > UINT32_MAX) refuse_value("value: a port with an absurd index");
-    reader.source().take_port(static_cast<std::uint32_t>(index), port);
+    reader.state().source.take_port(reader.read_index(), port);
   }
 };
 

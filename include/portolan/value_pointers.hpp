@@ -53,12 +53,14 @@ consteval bool is_derived_list(types<Derived...>) {
 struct WrittenClass {
   const std::type_info* type;
   std::uint32_t fingerprint;
-  void (*write)(ValueWriter&, const void* object);
+  ValueWriter::Room (*write)(WriterState&, ValueWriter::Room, std::size_t depth, const void* object);
 };
 template <class T>
 inline constexpr WrittenClass written_class{
     &typeid(T), type_identity<T>.fingerprint,
-    [](ValueWriter& writer, const void* object) { writer << *static_cast<const T*>(object); }};
+    [](WriterState& state, ValueWriter::Room room, std::size_t depth, const void* object) {
+      return ValueWriter::write_apart(state, room, depth, *static_cast<const T*>(object));
+    }};
 
 /// How an object of one class is made and read. `raise` throws the object's address as a T*, so that a
 /// handler for a pointer to a base gets it only if T has that base.
@@ -68,7 +70,8 @@ struct ReadClass {
   std::shared_ptr<void> (*share)();
   void* (*make)();
   void (*destroy)(void* object);
-  void (*read)(ValueReader&, void* object);
+  const std::byte* (*read)(ReaderState&, const std::byte* cursor, const std::byte* end, std::size_t depth,
+                           void* object);
   void (*empty)(void* object);
   void (*raise)(void* object);
 };
@@ -79,7 +82,9 @@ inline constexpr ReadClass read_class{
     []() -> std::shared_ptr<void> { return std::make_shared<T>(); },
     []() -> void* { return new T(); },
     [](void* object) { delete static_cast<T*>(object); },
-    [](ValueReader& reader, void* object) { reader >> *static_cast<T*>(object); },
+    [](ReaderState& state, const std::byte* cursor, const std::byte* end, std::size_t depth, void* object) {
+      return ValueReader::read_apart(state, cursor, end, depth, *static_cast<T*>(object));
+    },
     [](void* object) {
       if constexpr (std::is_move_assignable_v<T>) *static_cast<T*>(object) = T{};
     },
@@ -97,17 +102,17 @@ const WrittenClass* listed_class([[maybe_unused]] const std::type_info& type, ty
 template <class T>
 void write_object_behind(ValueWriter& writer, const T& object) {
   if constexpr (!std::is_polymorphic_v<T>) {
-    writer << object;
+    writer.go_on(written_class<T>.write, &object);
   } else {
     const std::type_info& type = typeid(object);
     const WrittenClass* found = nullptr;
     if constexpr (!std::is_abstract_v<T>)
       if (type == typeid(T)) found = &written_class<T>;
     if (found == nullptr) found = listed_class<T>(type, derived_of<T>{});
-    if (found == nullptr) found = writer.registered_class(type);
+    if (found == nullptr) found = writer.state().registered_class(type);
     if (found == nullptr) refuse_unregistered(type_identity<T>.name, type);
-    write_number(writer.sink(), found->fingerprint);
-    found->write(writer, dynamic_cast<const void*>(&object));
+    writer << found->fingerprint;
+    writer.go_on(found->write, dynamic_cast<const void*>(&object));
   }
 }
 
@@ -125,12 +130,12 @@ const ReadClass& read_class_behind(ValueReader& reader) {
   if constexpr (!std::is_polymorphic_v<T>) {
     return read_class<T>;
   } else {
-    const auto fingerprint = read_number<std::uint32_t>(reader.source());
+    const auto fingerprint = reader.number<std::uint32_t>();
     const ReadClass* found = nullptr;
     if constexpr (!std::is_abstract_v<T>)
       if (fingerprint == type_identity<T>.fingerprint) found = &read_class<T>;
     if (found == nullptr) found = listed_class<T>(fingerprint, derived_of<T>{});
-    if (found == nullptr) found = reader.registered_class(fingerprint);
+    if (found == nullptr) found = reader.state().registered_class(fingerprint);
     if (found == nullptr) refuse_unregistered(type_identity<T>.name, fingerprint);
     return *found;
   }
@@ -162,12 +167,12 @@ T* as_base(const ReadClass& made, void* object) {
 
 template <class T>
 void ValueWriter::register_type(const T*) {
-  if constexpr (std::is_polymorphic_v<T> && !std::is_abstract_v<T>) remember(written_class<T>);
+  if constexpr (std::is_polymorphic_v<T> && !std::is_abstract_v<T>) state_.remember(written_class<T>);
 }
 
 template <class T>
 void ValueReader::register_type(const T*) {
-  if constexpr (std::is_polymorphic_v<T> && !std::is_abstract_v<T>) remember(read_class<T>);
+  if constexpr (std::is_polymorphic_v<T> && !std::is_abstract_v<T>) state_.remember(read_class<T>);
 }
 
 template <class T>
@@ -180,10 +185,9 @@ void ValueWriter::write_shared(const std::shared_ptr<T>& pointer) {
     object = dynamic_cast<const void*>(pointer.get());
     type = &typeid(*pointer.get());
   }
-  const auto number = static_cast<std::uint64_t>(shared_.size() + 1);
-  const auto [entry, is_new] = shared_.try_emplace({object, *type}, Shared{number, pointer});
-  write_count(entry->second.number);
-  if (is_new) write_object_behind(*this, std::as_const(*pointer));
+  const WriterState::Shared shared = state_.number_of(object, *type, pointer);
+  write_count(shared.number);
+  if (shared.is_new) write_object_behind(*this, std::as_const(*pointer));
 }
 
 template <class T>
@@ -195,9 +199,10 @@ void ValueReader::read_shared(std::shared_ptr<T>& pointer) {
   require_trust();
   const std::uint64_t number = read_count();
   if (number == 0) return pointer.reset();
-  if (number > shared_.size() + 1) refuse_value("value: a reference to an object that has not been sent");
-  if (number <= shared_.size()) {
-    const Shared& shared = shared_[number - 1];
+  std::vector<ReaderState::Shared>& known = state_.shared();
+  if (number > known.size() + 1) refuse_value("value: a reference to an object that has not been sent");
+  if (number <= known.size()) {
+    const ReaderState::Shared& shared = known[number - 1];
     pointer = {shared.object, as_base<Object>(*shared.made, shared.object.get())};
     return;
   }
@@ -205,8 +210,8 @@ void ValueReader::read_shared(std::shared_ptr<T>& pointer) {
   std::shared_ptr<void> object = made.share();
   pointer = {object, as_base<Object>(made, object.get())};
   void* const content = object.get();
-  shared_.push_back({std::move(object), &made});  // before its content, which may refer back to it
-  made.read(*this, content);
+  known.push_back({std::move(object), &made});  // before its content, which may refer back to it
+  go_on(made.read, content);
 }
 
 /// As std::optional, but between trusting peers only, and perhaps of a class derived from T.
@@ -225,11 +230,11 @@ struct ValueForm<std::unique_ptr<T>> {
   static void read(ValueReader& reader, std::unique_ptr<T>& pointer) {
     reader.require_trust();
     pointer.reset();
-    if (!read_number<bool>(reader.source())) return;
+    if (!reader.number<bool>()) return;
     const ReadClass& made = read_class_behind<Object>(reader);
     std::unique_ptr<void, void (*)(void*)> object(made.make(), made.destroy);
     pointer.reset(as_base<Object>(made, object.get()));
-    made.read(reader, object.release());
+    reader.go_on(made.read, object.release());
   }
 };
 

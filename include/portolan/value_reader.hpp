@@ -6,9 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <string_view>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -20,34 +21,83 @@ namespace portolan {
 inline namespace v1 {
 
 /// Throws DataCloneError: an object of a class whose `known` versions are older.
-[[noreturn]] PORTOLAN_API void refuse_version(std::string_view name, std::uint64_t sent, std::uint64_t known);
+[[noreturn, gnu::cold]] PORTOLAN_API void refuse_version(std::string_view name, std::uint64_t sent,
+                                                         std::uint64_t known);
 
 struct ReadClass;
+
+/// What an archive shares with those of the objects inside: what the value comes with, and what pointers have
+/// led to.
+class ReaderState {
+ public:
+  explicit ReaderState(Source& from) noexcept
+      : source(from), memory_left_(kForeignMemoryBytes + kForeignMemoryFactor * from.left()) {}
+  ReaderState(const ReaderState&) = delete;
+  ReaderState& operator=(const ReaderState&) = delete;
+
+  /// Without finish() before, empties the objects behind std::shared_ptr: half-read cycles would own each
+  /// other.
+  ~ReaderState() {
+    if (!shared_.empty()) [[unlikely]]
+      empty_shared();
+  }
+
+  /// The whole value has been read.
+  void finish() noexcept { shared_.clear(); }
+
+  /// To be called before memory is taken because of what a message says.
+  void charge(std::size_t bytes) {
+    if (source.trusted()) return;
+    if (bytes > memory_left_) refuse_value("value: a foreign peer's message wants too much memory");
+    memory_left_ -= bytes;
+  }
+
+  struct Shared {
+    std::shared_ptr<void> object;
+    const ReadClass* made;
+  };
+  /// The objects that pointers have led to, in the order of their numbers.
+  std::vector<Shared>& shared() noexcept { return shared_; }
+
+  /// The one of a registered class; null if there is none.
+  PORTOLAN_API const ReadClass* registered_class(std::uint32_t fingerprint) const noexcept;
+  PORTOLAN_API void remember(const ReadClass& registered);
+
+  Source& source;
+
+ private:
+  PORTOLAN_API void empty_shared() noexcept;
+
+  std::size_t memory_left_;
+  std::vector<Shared> shared_;
+  std::vector<const ReadClass*> registered_;
+};
 
 class ValueReader {
  public:
   using is_saving = boost::mpl::bool_<false>;
   using is_loading = boost::mpl::bool_<true>;
 
-  explicit ValueReader(Source& source) noexcept
-      : source_(source), memory_left_(kForeignMemoryBytes + kForeignMemoryFactor * source.left()) {}
+  /// A whole value, behind what stands in front of it. Throws DataCloneError if the bytes are not what
+  /// writing a T gives, or if some are left over. `value` is then valid, its content anything.
+  template <class T>
+  PORTOLAN_FLATTEN static void read_whole(Source& source, T& value) {
+    ReaderState state(source);
+    ValueReader reader(state, source.cursor_, source.end_, 0);
+    if constexpr (is_object<T>)
+      reader.read_object(value);
+    else
+      reader.read(value);
+    source.cursor_ = reader.cursor_;
+    require_end(source);
+    state.finish();
+  }
+
+  explicit ValueReader(ReaderState& state) noexcept
+      : ValueReader(state, state.source.cursor_, state.source.end_, 0) {}
   ValueReader(const ValueReader&) = delete;
   ValueReader& operator=(const ValueReader&) = delete;
 
-  /// Without finish() before, empties the objects behind std::shared_ptr: half-read cycles would own each
-  /// other.
-  ~ValueReader() {
-    if (!shared_.empty()) empty_shared();
-  }
-
-  /// The whole value has been read. Throws DataCloneError if bytes are left over.
-  void finish() {
-    require_end(source_);
-    shared_.clear();
-  }
-
-  /// Throws DataCloneError if the bytes are not what writing a T gives. `value` is then valid, its content
-  /// anything.
   template <class T>
   ValueReader& operator>>(T&& value) {
     read(value);
@@ -60,7 +110,10 @@ class ValueReader {
   }
 
   // The rest of Boost's concept.
-  void load_binary(void* into, std::size_t bytes) { source_.read(into, bytes); }
+  void load_binary(void* into, std::size_t bytes) {
+    const std::byte* const from = take(bytes);
+    if (bytes != 0) std::memcpy(into, from, bytes);
+  }
   /// From here on a pointer to any base of T may lead to a T.
   template <class T>
   void register_type(const T* = nullptr);
@@ -70,64 +123,120 @@ class ValueReader {
   void delete_created_pointers() noexcept {}                       // no raw pointer is ever created
 
   // For ValueForm.
-  Source& source() noexcept { return source_; }
+  ReaderState& state() noexcept { return state_; }
+
+  std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
+
+  /// The next `bytes` bytes, at any alignment. Throws DataCloneError if fewer are left.
+  const std::byte* take(std::size_t bytes) {
+    if (bytes > left()) [[unlikely]]
+      refuse_short(bytes, left());
+    return std::exchange(cursor_, cursor_ + bytes);
+  }
+
+  template <Number T>
+  T number() {
+    if constexpr (std::is_enum_v<T>) {
+      return static_cast<T>(number<std::underlying_type_t<T>>());
+    } else if constexpr (std::is_same_v<T, bool>) {
+      const auto byte = std::to_integer<unsigned>(*take(1));
+      if (byte > 1) [[unlikely]]
+        refuse_value("value: a bool that is neither 0 nor 1");
+      return byte == 1;
+    } else if constexpr (std::is_same_v<T, long double>) {
+      Binary128 wide;
+      std::memcpy(&wide, take(sizeof wide), sizeof wide);
+      return from_binary128(wide);
+    } else {
+      T number;
+      std::memcpy(&number, take(sizeof number), sizeof number);
+      return number;
+    }
+  }
 
   /// What ValueWriter::write_count wrote. Throws DataCloneError for more than 64 bits or a needless last
   /// byte.
   std::uint64_t read_count() {
-    const auto byte = std::to_integer<std::uint8_t>(*source_.take(1));
-    return byte < 0x80 ? byte : read_long_count(byte);
+    const auto byte = std::to_integer<std::uint8_t>(*take(1));
+    if (byte < 0x80) [[likely]]
+      return byte;
+    const LongCount rest = read_long_count(byte, cursor_, end_);
+    cursor_ = rest.cursor;
+    return rest.count;
+  }
+
+  /// The index of a port, a buffer or a descriptor. Throws DataCloneError for one that no message has.
+  std::uint32_t read_index() {
+    const std::uint64_t index = read_count();
+    if (index > UINT32_MAX) refuse_value("value: a port, buffer or descriptor with an absurd index");
+    return static_cast<std::uint32_t>(index);
   }
 
   /// The number of elements of a collection. Every element takes at least a byte, so there cannot be more of
   /// them than bytes are left.
   std::size_t read_size() {
     const std::uint64_t count = read_count();
-    if (count > source_.left()) refuse_value("value: a collection of more elements than bytes are left");
+    if (count > left()) [[unlikely]]
+      refuse_value("value: a collection of more elements than bytes are left");
     return static_cast<std::size_t>(count);
   }
 
   template <class T>
   void read_elements(T* elements, std::size_t count);
 
-  /// The one of a registered class; null if there is none.
-  PORTOLAN_API const ReadClass* registered_class(std::uint32_t fingerprint) const noexcept;
-
   template <class T>
   void read_shared(std::shared_ptr<T>& pointer);
 
-  /// To be called before memory is taken because of what a message says.
-  void charge(std::size_t bytes) {
-    if (source_.trusted()) return;
-    if (bytes > memory_left_) refuse_value("value: a foreign peer's message wants too much memory");
-    memory_left_ -= bytes;
+  /// Has another archive read `value`: `other` is given where, and says where it has come to.
+  template <class Value>
+  void go_on(const std::byte* (*other)(ReaderState&, const std::byte* cursor, const std::byte* end,
+                                       std::size_t depth, Value value),
+             std::type_identity_t<Value> value) {
+    cursor_ = other(state_, cursor_, end_, depth_, value);
+  }
+
+  /// An archive for one value inside another.
+  template <class T>
+  [[gnu::noinline]] PORTOLAN_FLATTEN static const std::byte* read_apart(ReaderState& state,
+                                                                        const std::byte* cursor,
+                                                                        const std::byte* end,
+                                                                        std::size_t depth, T& value) {
+    ValueReader reader(state, cursor, end, depth);
+    if constexpr (is_object<T>)
+      reader.read_object(value);
+    else
+      reader.read(value);
+    return reader.cursor_;
   }
 
   void require_trust() const {
-    if (!source_.trusted()) refuse_value("value: pointers are not read from a foreign peer");
+    if (!state_.source.trusted()) refuse_value("value: pointers are not read from a foreign peer");
   }
 
  private:
-  struct Shared {
-    std::shared_ptr<void> object;
-    const ReadClass* made;
+  struct LongCount {
+    std::uint64_t count;
+    const std::byte* cursor;
   };
+
+  ValueReader(ReaderState& state, const std::byte* cursor, const std::byte* end, std::size_t depth) noexcept
+      : state_(state), cursor_(cursor), end_(end), depth_(depth) {}
 
   template <class T>
   void read(T& value);
   template <class T>
-  void read_coded(T& value);
-  template <class T>
   void read_object(T& value);
-  PORTOLAN_API std::uint64_t read_long_count(std::uint8_t first);
-  PORTOLAN_API void remember(const ReadClass& registered);
-  PORTOLAN_API void empty_shared() noexcept;
+  template <class T>
+  [[gnu::noinline]] static const std::byte* read_codec(ReaderState& state, const std::byte* cursor,
+                                                       const std::byte* end, std::size_t depth, T& value);
 
-  Source& source_;
-  std::size_t memory_left_;
-  std::size_t depth_ = 0;
-  std::vector<Shared> shared_;
-  std::vector<const ReadClass*> registered_;
+  PORTOLAN_API static LongCount read_long_count(std::uint8_t first, const std::byte* cursor,
+                                                const std::byte* end);
+
+  ReaderState& state_;
+  const std::byte* cursor_;
+  const std::byte* end_;
+  std::size_t depth_;
 };
 
 template <class T>
@@ -139,32 +248,39 @@ void ValueReader::read(T& value) {
     static_assert(Formed<std::remove_const_t<T>>, "reading into a constant");
     ValueForm<std::remove_const_t<T>>::read(*this, value);  // Boost's wrappers are passed as constants
   } else if constexpr (Coded<T>) {
-    read_coded(value);
+    go_on(read_codec<T>, value);
   } else if constexpr (Number<T>) {
-    value = read_number<T>(source_);
+    value = number<T>();
   } else if constexpr (Formed<T>) {
     ValueForm<T>::read(*this, value);
   } else if constexpr (Plain<T>) {
-    source_.read(&value, sizeof value);
-  } else {
+    load_binary(&value, sizeof value);
+  } else if constexpr (sizeof(T) <= kSmallObjectBytes) {
     read_object(value);
+  } else {
+    go_on(read_apart<T>, value);
   }
 }
 
 template <class T>
-void ValueReader::read_coded(T& value) {
-  const std::uint64_t bytes = read_number<std::uint64_t>(source_);
-  const std::size_t hidden = source_.hide_after(bytes);
-  value = codec<T>::read(source_);
-  require_end(source_);
-  source_.show(hidden);
+const std::byte* ValueReader::read_codec(ReaderState& state, const std::byte* cursor, const std::byte*,
+                                         std::size_t, T& value) {
+  Source& source = state.source;
+  source.cursor_ = cursor;
+  const std::uint64_t bytes = read_number<std::uint64_t>(source);
+  const std::size_t hidden = source.hide_after(bytes);
+  value = codec<T>::read(source);
+  require_end(source);
+  source.show(hidden);
+  return source.cursor_;
 }
 
 template <class T>
 void ValueReader::read_object(T& value) {
   constexpr std::uint64_t kVersion = boost::serialization::version<T>::value;
   std::uint64_t version = kVersion;
-  if (++depth_ > kDepthLimit) refuse_value("value: objects nested deeper than the limit");
+  if (++depth_ > kDepthLimit) [[unlikely]]
+    refuse_value("value: objects nested deeper than the limit");
   if constexpr (is_versioned<T>) {
     version = read_count();
     if (version > kVersion) [[unlikely]]
@@ -177,9 +293,8 @@ void ValueReader::read_object(T& value) {
 template <class T>
 void ValueReader::read_elements(T* elements, std::size_t count) {
   if constexpr (is_bulk<T>) {
-    if (count > source_.left() / sizeof(T))
-      refuse_value("value: a collection longer than the bytes that are left");
-    source_.read(elements, count * sizeof(T));
+    if (count > left() / sizeof(T)) refuse_value("value: a collection longer than the bytes that are left");
+    load_binary(elements, count * sizeof(T));
   } else {
     for (std::size_t i = 0; i < count; ++i) read(elements[i]);
   }

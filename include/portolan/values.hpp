@@ -21,17 +21,14 @@ template <class T>
 struct ValueEncoding {
   static void write(const T& value, Sink& sink, Ownership ports) {
     sink.set_type(type_identity<T>);
-    sink.write(value_head<T>.data(), kValueHeadBytes);
-    ValueWriter(sink, ports) << value;
+    ValueWriter::write_whole(value_head<T>, value, sink, ports);
   }
 
   static T read(Source& source) {
     static_assert(std::is_default_constructible_v<T>, "a value is first made, then read");
     require_head<T>(source);
     T value{};
-    ValueReader reader(source);
-    reader >> value;
-    reader.finish();
+    ValueReader::read_whole(source, value);
     return value;
   }
 };

@@ -69,9 +69,9 @@ void refuse_value(std::string_view why) {
   throw DataCloneError(std::string(why));
 }
 
-void Source::refuse_short(std::size_t wanted_bytes) const {
-  throw DataCloneError("value: " + std::to_string(wanted_bytes) + " bytes wanted, " + std::to_string(left()) +
-                       " left");
+void refuse_short(std::size_t wanted_bytes, std::size_t left_bytes) {
+  throw DataCloneError("value: " + std::to_string(wanted_bytes) + " bytes wanted, " +
+                       std::to_string(left_bytes) + " left");
 }
 
 }  // namespace v1

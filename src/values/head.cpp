@@ -17,7 +17,8 @@ namespace {
 std::uint64_t version_behind(Source& source, std::byte encoding) {
   if ((encoding & kVersionInFront) == std::byte{0}) return 0;
   try {
-    return ValueReader(source).read_count();
+    ReaderState state(source);
+    return ValueReader(state).read_count();
   } catch (const DataCloneError&) {
     return 0;
   }

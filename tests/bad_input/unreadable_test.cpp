@@ -48,7 +48,7 @@ struct Forged {
 
   void serialize(ValueWriter& archive, unsigned) { archive.save_binary(bytes.data(), bytes.size()); }
   void serialize(ValueReader& archive, unsigned) {
-    bytes.resize(archive.source().left());
+    bytes.resize(archive.left());
     archive.load_binary(bytes.data(), bytes.size());
   }
 };

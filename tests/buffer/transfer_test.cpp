@@ -111,7 +111,7 @@ struct Doubtful {
     archive& buffer& descriptor& view;
     if constexpr (Archive::is_loading::value) {
       SharedBuffer again;
-      if (doubt == Doubt::takes_twice) archive.source().take_buffer(0, again);
+      if (doubt == Doubt::takes_twice) archive.state().source.take_buffer(0, again);
       if (doubt == Doubt::at_the_end) throw std::runtime_error("not like this");
       if (doubt == Doubt::of_the_kernel) throw PortError(std::make_error_code(std::errc::io_error), "no");
     }

@@ -44,9 +44,7 @@ void untie(T&) {}
 template <class T>
 void read_body(Source& source, T& value) {
   try {
-    ValueReader reader(source);
-    reader >> value;
-    reader.finish();
+    ValueReader::read_whole(source, value);
   } catch (const DataCloneError&) {
     throw;
   } catch (const std::exception&) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <map>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -68,4 +69,13 @@ TEST_CASE("writing a value allocates nothing") {
   encode(records, sink);
   CHECK(allocations == before);
   CHECK(sink.written() > 3 * 60);
+}
+
+TEST_CASE("writing shared objects takes a table, and a node of it for each object") {
+  const auto one = std::make_shared<int>(1), two = std::make_shared<int>(2);
+  const std::vector<std::shared_ptr<int>> pointers{one, two, one, nullptr};
+  FixedSink sink;
+  const std::size_t before = allocations;
+  encode(pointers, sink);
+  CHECK(allocations - before == 1 + 2);
 }

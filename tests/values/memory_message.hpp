@@ -43,7 +43,7 @@ struct Message {
   std::vector<int> ports;
 };
 
-class MemorySink final : public Sink {
+class MemorySink : public Sink {
  public:
   MemorySink(bool trusted, std::vector<MessagePort*> listed) : Sink(trusted), listed_(std::move(listed)) {
     for (MessagePort* port : listed_) ports_.push_back(port->number());
