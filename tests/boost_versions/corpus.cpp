@@ -100,7 +100,7 @@ template <class T>
 bool is_written_again(std::span<const std::byte> payload) {
   portolan::fuzz::InputSource source(payload, portolan::format_of<T>(), true);
   T value = portolan::decode<T>(source);
-  const std::vector<std::byte> again = portolan::testing::post(std::move(value)).payload;
+  const std::vector<std::byte> again = portolan::fuzz::post(std::move(value)).payload;
   untie(value);
   if constexpr (requires { typename T::hasher; })
     return std::is_permutation(payload.begin(), payload.end(), again.begin(), again.end());

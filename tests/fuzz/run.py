@@ -7,6 +7,7 @@ usage: run.py BUILD [--for SECONDS] [--executions N] [--seed N] [--json FILE] [-
 
 BUILD has been configured with clang and -Dfuzz=true; for --coverage with -fprofile-instr-generate -fcoverage-mapping.
 Each target runs for SECONDS, or until it has run N times. --keep adds to the committed corpus what reaches new code.
+--json FILE adds to the runs of the same commit that stand there.
 """
 import argparse
 import glob
@@ -24,6 +25,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 MALLOC_LIMIT_MB = 64
 KEPT_BYTES = 400  # a longer input is not kept
 KEPT_FILES = 200  # of the shortest
+# The first is nearly twice as fast as without.
+SANITIZERS = {"ASAN_OPTIONS": "malloc_context_size=1:quarantine_size_mb=4", "UBSAN_OPTIONS": "halt_on_error=1"}
 
 
 def targets():
@@ -61,7 +64,8 @@ def fuzz(build, target, options):
         subprocess.run([build / f"tests/fuzz/corpus-{target}", "--seeds", directory], check=True)
         began = time.monotonic()
         result = subprocess.run(command_of(build, target, directory, options), capture_output=True, text=True,
-                                errors="replace", check=False, stdin=subprocess.DEVNULL)
+                                errors="replace", check=False, stdin=subprocess.DEVNULL,
+                                env=SANITIZERS | os.environ)
         seconds = round(time.monotonic() - began)
         found = re.search(r"stat::number_of_executed_units:\s*(\d+)", result.stderr)
         covered = re.findall(r" cov: (\d+)", result.stderr)
@@ -75,6 +79,18 @@ def fuzz(build, target, options):
         elif options.keep:
             keep(build, target, directory)
         return row
+
+
+def add_to(file, rows):
+    report = {"commit": run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]),
+              "compiler": run(["clang++", "--version"]).splitlines()[0], "malloc_limit_mb": MALLOC_LIMIT_MB}
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if {key: before[key] for key in report} != report:
+            raise RuntimeError(f"{file} is about {before['commit']}")
+        rows = before["runs"] + rows
+    report |= {"executions": sum(row["executions"] for row in rows), "runs": rows}
+    file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def run(command):
@@ -117,10 +133,7 @@ def main():
     total = sum(row["executions"] for row in rows)
     print(f"{total:,} executions")
     if options.json:
-        options.json.write_text(json.dumps({
-            "commit": run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]),
-            "compiler": run(["clang++", "--version"]).splitlines()[0],
-            "malloc_limit_mb": MALLOC_LIMIT_MB, "executions": total, "targets": rows}, indent=1) + "\n", encoding="utf-8")
+        add_to(options.json, rows)
     return any(row["failed"] for row in rows) or any(row["executions"] == 0 for row in rows)
 
 

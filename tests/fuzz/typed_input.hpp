@@ -11,15 +11,75 @@
 #include <string>
 #include <utility>
 
+#include <portolan/file_descriptor.hpp>
 #include <portolan/values.hpp>
 
 #include "fuzz/target.hpp"
 #include "values/memory_message.hpp"
 
+namespace portolan {
+inline namespace v1 {
+
+// Stand-ins, as that for ports is: 0 is a detached buffer, or a view of nothing.
+class SharedBuffer {
+ public:
+  SharedBuffer() = default;
+  explicit SharedBuffer(int number) : number_(number) {}
+  SharedBuffer(SharedBuffer&& other) noexcept : number_(std::exchange(other.number_, 0)) {}
+  SharedBuffer& operator=(SharedBuffer&& other) noexcept {
+    number_ = std::exchange(other.number_, 0);
+    return *this;
+  }
+  int number() const { return number_; }
+
+ private:
+  int number_ = 0;
+};
+
+class BufferView {
+ public:
+  BufferView() = default;
+  explicit BufferView(int number) : number_(number) {}
+  int number() const { return number_; }
+
+ private:
+  int number_ = 0;
+};
+
+}  // namespace v1
+}  // namespace portolan
+
 namespace portolan::fuzz {
 
 inline constexpr unsigned kWholeMessage = 0x80;
-inline constexpr std::size_t kPorts = 3;
+inline constexpr std::size_t kPorts = 3;  // and as many buffers, descriptors and views
+
+// Of descriptors that are not open in this program.
+inline constexpr int kFirstDescriptor = 1 << 20;
+
+// What goes along with a message has its number there already.
+class InputSink final : public testing::MemorySink {
+ public:
+  using MemorySink::MemorySink;
+
+ private:
+  static std::uint32_t index_of(int number) {
+    if (number <= 0) throw DataCloneError("nothing");
+    return static_cast<std::uint32_t>(number) - 1;
+  }
+  std::uint32_t attach_buffer(SharedBuffer& buffer, Ownership) override { return index_of(buffer.number()); }
+  std::uint32_t attach_descriptor(FileDescriptor& descriptor, Ownership) override {
+    return index_of(descriptor.get() - kFirstDescriptor + 1);
+  }
+  std::uint32_t attach_view(const BufferView& view) override { return index_of(view.number()); }
+};
+
+template <class T>
+testing::Message post(T&& value, std::vector<MessagePort*> listed = {}, bool trusted = true) {
+  InputSink sink(trusted, std::move(listed));
+  encode(std::forward<T>(value), sink);
+  return {format_of<std::remove_cvref_t<T>>(), sink.payload(), sink.detach()};
+}
 
 class InputSource final : public Source {
  public:
@@ -28,12 +88,28 @@ class InputSource final : public Source {
 
  private:
   void lend_port(std::uint32_t index, MessagePort& into) override {
-    if (index >= kPorts || taken_[index]) throw DataCloneError("no such port");
-    taken_[index] = true;
+    take(ports_, index);
     into = MessagePort(static_cast<int>(index) + 1);
   }
+  void lend_buffer(std::uint32_t index, SharedBuffer& into) override {
+    take(buffers_, index);
+    into = SharedBuffer(static_cast<int>(index) + 1);
+  }
+  void lend_descriptor(std::uint32_t index, FileDescriptor& into) override {
+    take(descriptors_, index);
+    into.reset(kFirstDescriptor + static_cast<int>(index));
+  }
+  void lend_view(std::uint32_t index, BufferView& into) override {
+    if (index >= kPorts) throw DataCloneError("no such view");
+    into = BufferView(static_cast<int>(index) + 1);
+  }
 
-  std::array<bool, kPorts> taken_{};
+  using Taken = std::array<bool, kPorts>;
+  static void take(Taken& taken, std::uint32_t index) {
+    if (index >= kPorts || std::exchange(taken[index], true)) throw DataCloneError("no such transferable");
+  }
+
+  Taken ports_{}, buffers_{}, descriptors_{};
 };
 
 // Called with every value that was read. A type whose values may own themselves has an overload that takes
@@ -52,27 +128,28 @@ void read_body(Source& source, T& value) {
   }
 }
 
+// Which ports there are in a value; specialised for types that may have some.
+template <class T>
+struct PortsIn {
+  static constexpr bool kMayHaveSome = false;
+  static std::vector<MessagePort*> list(T&) { return {}; }
+};
+
 // What was read can be written, what is written can be read, and is then written in as many bytes: not always
 // in the same order.
 template <class T>
 void write_and_read_again(T& value, bool trusted) {
-  using testing::Message, testing::post;
-  const auto written = [trusted](T& what) { return post(what, {}, trusted); };
-  Message first;
+  testing::Message first;
   try {
-    if constexpr (requires { ports_of(value); }) {
-      first = post(value, ports_of(value), trusted);
-    } else {
-      first = written(value);
-    }
+    first = post(value, PortsIn<T>::list(value), trusted);
   } catch (const DataCloneError&) {
     return;  // a port that an older version does not have
   }
   T again{};
   InputSource source({first.payload.data(), first.payload.size()}, first.format, trusted);
   again = decode<T>(source);
-  if constexpr (!requires { ports_of(value); })
-    FUZZ_HOLDS(written(again).payload.size() == first.payload.size());
+  if constexpr (!PortsIn<T>::kMayHaveSome)  // those of `value` are detached now
+    FUZZ_HOLDS(post(again, {}, trusted).payload.size() == first.payload.size());
   untie(again);
 }
 
@@ -123,7 +200,7 @@ struct TypeList {
   static void add_seed(std::vector<Input>& inputs, unsigned number, Type value, bool trusted) {
     std::vector<std::byte> payload;
     try {
-      payload = testing::post(std::move(value), {}, trusted).payload;
+      payload = post(std::move(value), {}, trusted).payload;
     } catch (const DataCloneError&) {
       return;  // not to a foreign peer
     }

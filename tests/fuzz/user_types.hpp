@@ -36,19 +36,27 @@ inline void add_ports(Shape& shape, std::vector<MessagePort*>& ports) {
   for (Shape& part : shape.parts) add_ports(part, ports);
 }
 
-inline std::vector<MessagePort*> ports_of(Shape& shape) {
-  std::vector<MessagePort*> ports;
-  add_ports(shape, ports);
-  return ports;
-}
+template <>
+struct PortsIn<Shape> {
+  static constexpr bool kMayHaveSome = true;
+  static std::vector<MessagePort*> list(Shape& shape) {
+    std::vector<MessagePort*> ports;
+    add_ports(shape, ports);
+    return ports;
+  }
+};
 
 using NamedPorts = std::map<std::string, MessagePort>;
 
-inline std::vector<MessagePort*> ports_of(NamedPorts& named) {
-  std::vector<MessagePort*> ports;
-  for (auto& [name, port] : named) ports.push_back(&port);
-  return ports;
-}
+template <>
+struct PortsIn<NamedPorts> {
+  static constexpr bool kMayHaveSome = true;
+  static std::vector<MessagePort*> list(NamedPorts& named) {
+    std::vector<MessagePort*> ports;
+    for (auto& [name, port] : named) ports.push_back(&port);
+    return ports;
+  }
+};
 
 struct Node {
   std::string name;
@@ -78,6 +86,89 @@ inline void untie(std::shared_ptr<Node>& start) {
   }
 }
 
+// What several pointers lead to, also as a base, and in cycles.
+struct Vehicle {
+  virtual ~Vehicle() = default;
+  std::string owner;
+  std::shared_ptr<Vehicle> tows;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& owner& tows;
+  }
+};
+
+struct Cargo {
+  virtual ~Cargo() = default;
+  std::uint16_t tons = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& tons;
+  }
+};
+
+struct Cart final : Vehicle {
+  std::uint8_t wheels = 4;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& static_cast<Vehicle&>(*this) & wheels;
+  }
+};
+
+struct Barge final : Vehicle, Cargo {
+  std::unique_ptr<Vehicle> boat;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& static_cast<Vehicle&>(*this) & static_cast<Cargo&>(*this) & boat;
+  }
+};
+
+// Carts are listed at their base, barges are registered here.
+struct Fleet {
+  std::vector<std::shared_ptr<Vehicle>> vehicles;
+  std::vector<std::weak_ptr<Cargo>> cargos;
+  std::unique_ptr<Vehicle> first;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive.template register_type<Barge>();
+    archive& vehicles& cargos& first;
+  }
+};
+
+inline void untie(Fleet& fleet) {
+  std::vector<std::shared_ptr<Vehicle>> found = std::move(fleet.vehicles);
+  for (const std::weak_ptr<Cargo>& cargo : fleet.cargos)
+    if (auto barge = std::dynamic_pointer_cast<Barge>(cargo.lock())) found.push_back(std::move(barge));
+  std::vector<Vehicle*> vehicles{fleet.first.get()};
+  for (const auto& vehicle : found) vehicles.push_back(vehicle.get());
+  while (!vehicles.empty()) {
+    Vehicle* const vehicle = vehicles.back();
+    vehicles.pop_back();
+    if (vehicle == nullptr) continue;
+    if (auto* const barge = dynamic_cast<Barge*>(vehicle)) vehicles.push_back(barge->boat.get());
+    if (vehicle->tows == nullptr) continue;
+    vehicles.push_back(vehicle->tows.get());
+    found.push_back(std::move(vehicle->tows));
+  }
+}
+
+// Everything that moves with a message but ports.
+struct Parcel {
+  SharedBuffer buffer;
+  std::vector<FileDescriptor> files;
+  std::map<std::uint8_t, BufferView> views;
+  std::optional<SharedBuffer> more;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& buffer& files& views& more;
+  }
+};
+
 struct Pixel {
   std::uint8_t red = 0, green = 0, blue = 0;
 };
@@ -105,6 +196,9 @@ template <>
 inline constexpr bool portolan::is_plain<portolan::fuzz::Pixel> = true;
 
 template <>
+struct portolan::derived_of<portolan::fuzz::Vehicle> : portolan::types<portolan::fuzz::Cart> {};
+
+template <>
 struct portolan::codec<portolan::fuzz::Note> {
   static void write(const fuzz::Note& note, Sink& sink) {
     sink.write(note.title.data(), note.title.size());
@@ -124,7 +218,8 @@ namespace portolan::fuzz {
 
 using Notes = std::vector<std::pair<Note, int>>;
 using SharedNode = std::shared_ptr<Node>;
-using UserTypes = TypeList<Shape, NamedPorts, SharedNode, Picture, Note, Notes, Pixel>;
+// In this order for ever, and new ones at the end: kept inputs name them by number.
+using UserTypes = TypeList<Shape, NamedPorts, SharedNode, Picture, Note, Notes, Pixel, Fleet, Parcel>;
 
 inline std::vector<Input> user_seeds(bool trusted) {
   Shape shape;
@@ -142,10 +237,22 @@ inline std::vector<Input> user_seeds(bool trusted) {
   node->neighbours = {node, nullptr, std::make_shared<Node>()};
   node->neighbours[2]->parent = node;
   node->child = std::make_unique<Node>();
-  std::vector<Input> inputs =
-      UserTypes::seeds(std::move(shape), std::move(ports), node, {2, {{1, 2, 3}, {4, 5, 6}}},
-                       {"title", "text"}, {{{"a", "b"}, 5}, {{"", ""}, 6}}, {1, 2, 3}, trusted);
+  Fleet fleet;
+  const auto barge = std::make_shared<Barge>();
+  barge->tows = barge;
+  barge->boat = std::make_unique<Cart>();
+  fleet.vehicles = {barge, std::make_shared<Cart>(), std::make_shared<Vehicle>()};
+  fleet.vehicles[1]->tows = fleet.vehicles[2];
+  fleet.cargos = {barge};
+  fleet.first = std::make_unique<Barge>();
+  Fleet same{fleet.vehicles, fleet.cargos, nullptr};
+  Parcel parcel{SharedBuffer(1), {}, {{std::uint8_t{1}, BufferView(2)}}, SharedBuffer(2)};
+  parcel.files.emplace_back(kFirstDescriptor);
+  std::vector<Input> inputs = UserTypes::seeds(
+      std::move(shape), std::move(ports), node, {2, {{1, 2, 3}, {4, 5, 6}}}, {"title", "text"},
+      {{{"a", "b"}, 5}, {{"", ""}, 6}}, {1, 2, 3}, std::move(fleet), std::move(parcel), trusted);
   untie(node);
+  untie(same);
   return inputs;
 }
 
