@@ -96,7 +96,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   MessagePort& operator=(MessagePort&& other) noexcept;
   ~MessagePort() override;
 
-  // ---- posting: never blocks, but for post_message_for
+  // ---- posting: never blocks, but for post_message_for. One that runs ahead of an active reader may pause
+  // for up to 40 us, so that the messages stay in the caches.
 
   /// Posts a copy of `value`, written by the rules of codec.hpp, with what moves if it is an rvalue (ports,
   /// buffers, descriptors) and the list. Throws DataCloneError (a value or list that cannot go),

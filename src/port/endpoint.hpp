@@ -117,10 +117,9 @@ class Endpoint final : public ForkGuarded {
 
   // ---- out (the posting thread)
   std::byte* room(std::uint64_t payload_bytes) noexcept {
-    std::byte* const room = writer_.reserve(payload_bytes);
-    if (room == nullptr) [[unlikely]]
-      wake_reader_if_asleep();
-    return room;
+    if (std::byte* const room = writer_.room_here(payload_bytes)) [[likely]]
+      return room;
+    return room_further_on(payload_bytes);
   }
   // A longer one for the message that is being written.
   std::byte* extend(std::uint64_t payload_bytes, std::uint64_t written_bytes) noexcept {
@@ -203,6 +202,8 @@ class Endpoint final : public ForkGuarded {
     if (reader_waker_.has_news()) [[unlikely]]
       wake_reader();
   }
+  std::byte* room_further_on(std::uint64_t payload_bytes) noexcept;
+  void let_reader_catch_up(std::uint64_t payload_bytes) noexcept;
   void wake_writer() noexcept;
   void wake_peer_on_futex() noexcept;
   std::byte* peer_looks_at() noexcept;
@@ -240,6 +241,7 @@ class Endpoint final : public ForkGuarded {
   std::error_code refused_;
   SpinBudget spin_budget_;
   std::uint32_t dry_looks_ = 0;
+  std::uint32_t releases_seen_ = 0;  // the reader's, when this end last left an extent
   std::int64_t window_began_ns_ = 0;
   std::uint32_t window_peak_blocks_[2] = {0, 0};  // this window's and the last one's
   bool sleeper_fences_;

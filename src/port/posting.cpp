@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "os/futex.hpp"
 #include "os/membarrier.hpp"
@@ -77,6 +78,40 @@ std::byte* Endpoint::peer_looks_at() noexcept {
   const std::span<std::byte> blocks = segment_->blocks(side_).mapping().bytes();
   const std::uint64_t offset = run.block * segment_->geometry().block_bytes + place.offset_bytes();
   return offset + ring::kHeaderBytes <= blocks.size() ? blocks.data() + offset : nullptr;
+}
+
+std::byte* Endpoint::room_further_on(std::uint64_t payload_bytes) noexcept {
+  let_reader_catch_up(payload_bytes);
+  std::byte* const room = writer_.reserve(payload_bytes);
+  if (room == nullptr) wake_reader_if_asleep();
+  return room;
+}
+
+// A reader that is only a little slower would have the ring grow to its limit, and both go through memory
+// that no cache has. Taking a block of fresh pages costs about 40 us, so waiting as long for a reader that
+// has just handed one back costs no more than twice that, and mostly a tenth. One that stands still is not
+// waited for.
+void Endpoint::let_reader_catch_up(std::uint64_t payload_bytes) noexcept {
+  constexpr std::uint64_t kWarmBytes = std::uint64_t{512} << 10;  // what a core's own cache holds
+  constexpr std::int64_t kPatienceNs = 40'000;
+  const std::atomic<std::uint32_t>& releases = outgoing().reader.release_count;
+  // [S12] relaxed; pairs with [R8]: a hint; the maps are looked at before a block is taken.
+  const std::uint32_t now = releases.load(std::memory_order_relaxed);
+  if (std::exchange(releases_seen_, now) == now) return;
+  const ring::Geometry& geometry = segment_->geometry();
+  const std::uint64_t in_use_bytes =
+      std::uint64_t{geometry.block_count - writer_.free_blocks()} * geometry.block_bytes;
+  if (in_use_bytes <= std::max(kWarmBytes, 3 * payload_bytes)) return;
+  const std::int64_t until_ns = os::monotonic_ns() + kPatienceNs;
+  while (os::monotonic_ns() < until_ns) {
+    for (int looks = 0; looks < 16; ++looks) {
+      os::cpu_pause();
+      const std::uint32_t later = releases.load(std::memory_order_relaxed);  // [S12]
+      if (later == now) continue;
+      releases_seen_ = later - 1;  // it has been keeping up when the next extent is taken, too
+      return;
+    }
+  }
 }
 
 bool Endpoint::has_room(std::uint64_t payload_bytes, bool packet) noexcept {
