@@ -8,6 +8,7 @@
 #include <portolan/close_event.hpp>
 #include <portolan/codec.hpp>
 #include <portolan/connect.hpp>
+#include <portolan/custody.hpp>
 #include <portolan/encoding.hpp>
 #include <portolan/error.hpp>
 #include <portolan/event.hpp>

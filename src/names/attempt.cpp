@@ -56,6 +56,16 @@ Attempt::Attempt(std::string_view address, ConnectOptions options)
       delay_ns_(kFirstDelayNs) {
   if (const auto error = epoll_.add(timer_.descriptor(), os::kReadable, 0)) refuse(error, error.message());
   timer_.set(0);
+  enrol();
+}
+
+Attempt::~Attempt() {
+  withdraw();
+}
+
+void Attempt::become_inert() noexcept {
+  link_.close();
+  mine_ = {};
 }
 
 void Attempt::refuse(std::error_code error, const std::string& text) const {
@@ -68,12 +78,10 @@ port::ChannelShape Attempt::shape(Trust trust) const noexcept {
 
 std::optional<MessagePort> Attempt::poll() {
   if (os::monotonic_ns() < next_try_ns_) return std::nullopt;
-  return try_path();
+  return address_.is_path() ? try_path() : try_daemon();
 }
 
 std::optional<MessagePort> Attempt::try_path() {
-  if (!address_.is_path())
-    refuse(std::make_error_code(std::errc::address_not_available), "names need portoland; use unix:PATH");
   // A child forked meanwhile would keep the connection open behind its owner's back.
   const port::NoForks no_forks;
   FileDescriptor connection;
@@ -102,14 +110,17 @@ std::optional<MessagePort> Attempt::try_path() {
   return std::nullopt;
 }
 
+std::string Attempt::waited() const {
+  return std::to_string(std::max<std::int64_t>(options_.deadline.count() / kNsPerMs, 0)) + " ms";
+}
+
 void Attempt::come_again(std::error_code why) {
   const std::int64_t now_ns = os::monotonic_ns();
   if (now_ns >= deadline_ns_) {
-    const std::int64_t waited_ms = options_.deadline.count() / kNsPerMs;
+    const std::string where = address_.is_path() ? address_.path : link_.where();
     refuse(std::make_error_code(std::errc::timed_out),
-           why_not_yet(why) + " at " + address_.path + " after " +
-               std::to_string(std::max<std::int64_t>(waited_ms, 0)) +
-               " ms; start the service that listens there, or give it longer");
+           why_not_yet(why) + " at " + where + " after " + waited() +
+               "; start the service that listens there, or give it longer");
   }
   next_try_ns_ = std::min(now_ns + delay_ns_, deadline_ns_);
   delay_ns_ = std::min(2 * delay_ns_, kLongestDelayNs);

@@ -6,6 +6,7 @@
 
 #include <portolan/error.hpp>
 
+#include "names/name_reception.hpp"
 #include "names/path_reception.hpp"
 #include "os/pause.hpp"
 #include "port/logging.hpp"
@@ -24,6 +25,7 @@ void Reception::watch(int descriptor, std::uint64_t tag, const std::string& call
 }
 
 std::unique_ptr<Reception> open_reception(const Address& address, const ListenOptions& options) {
+  if (!address.is_path()) return std::make_unique<NameReception>(address);
   return std::make_unique<PathReception>(address, options);
 }
 

@@ -9,6 +9,7 @@
 #include "os/pause.hpp"
 #include "os/process.hpp"
 #include "os/socket.hpp"
+#include "port/adoption.hpp"
 #include "port/listeners.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
@@ -294,6 +295,19 @@ MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& ha
 }
 
 }  // namespace
+
+}  // namespace v1
+
+namespace port {
+
+MessagePort recover_parcel(Parcel parcel, const std::string& call) {
+  PortHandle unchanged;
+  return adopt_parcel(std::move(parcel), ring::Adoption::after_death, unchanged, call.c_str());
+}
+
+}  // namespace port
+
+inline namespace v1 {
 
 MessagePort MessagePort::adopt(PortHandle&& handle) {
   if (!handle) throw InvalidStateError("adopt: the handle is empty; pass one that release() gave");

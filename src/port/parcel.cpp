@@ -54,6 +54,11 @@ static_assert(offsetof(Beginning, generation_of_a) == offsetof(ring::ControlPage
 static_assert(offsetof(Beginning, generation_of_b) ==
               offsetof(ring::ControlPage, generation) + ring::kLineBytes);
 
+constexpr std::size_t place_of_closed(ring::Side side) noexcept {
+  return offsetof(ring::ControlPage, endpoint) + static_cast<std::size_t>(side) * sizeof(ring::EndpointLine) +
+         offsetof(ring::EndpointLine, closed);
+}
+
 // 0, which no generation is once the channel is made, if it cannot be read.
 std::uint64_t present_generation(const Parcel& parcel) noexcept {
   const std::size_t place = offsetof(ring::ControlPage, generation) +
@@ -148,6 +153,22 @@ Custody read_present_generation(Parcel& parcel) noexcept {
   return in_transit ? Custody::in_transit : Custody::recoverable;
 }
 
+Custody read_generation_after_successor(Parcel& parcel) noexcept {
+  const std::uint64_t recovered = next_generation(parcel.expected_generation);
+  const Custody before = read_present_generation(parcel);
+  if (before != Custody::someone_elses) return before;
+  parcel.expected_generation = recovered;
+  return read_present_generation(parcel);
+}
+
+bool closed_by_owner(const Parcel& parcel) noexcept {
+  std::uint32_t word = 0;
+  if (os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&word, 1)),
+                  place_of_closed(parcel.side)))
+    return true;
+  return word != 0;
+}
+
 wire::Attachment describe(const Parcel& parcel) noexcept {
   wire::Attachment description;
   description.kind = wire::AttachmentKind::port;
@@ -187,24 +208,27 @@ bool untaken_transfers_of(const Parcel& parcel) noexcept {
          numbers.reader.taken_transfer.load(std::memory_order_relaxed);
 }
 
+bool end_parcel(const Parcel& parcel, CloseReason reason) noexcept {
+  if (present_generation(parcel) != parcel.expected_generation) return false;
+  const std::uint32_t word = closed_word(reason);
+  // The shutdown below comes after the write, and the peer looks at the flag after the hang-up.
+  static_cast<void>(
+      os::write_all(parcel.segment.get(), std::as_bytes(std::span(&word, 1)), place_of_closed(parcel.side)));
+  os::shutdown_both(parcel.socket.get());
+  return true;
+}
+
 void close_parcel(Parcel& parcel, CloseReason reason) noexcept {
   if (!parcel.socket) return;
   const NoForks no_forks;
   // Somebody else may have adopted the endpoint, and a shutdown here would act on that owner's socket.
-  if (present_generation(parcel) != parcel.expected_generation) {
+  if (end_parcel(parcel, reason)) {
+    os::discard_packets(parcel.socket.get());
+    parcel.socket.reset();
+    parcel.segment.reset();
+  } else {
     parcel = {};
-    return;
   }
-  const std::size_t side = static_cast<std::size_t>(parcel.side);
-  const std::size_t place = offsetof(ring::ControlPage, endpoint) + side * sizeof(ring::EndpointLine) +
-                            offsetof(ring::EndpointLine, closed);
-  const std::uint32_t word = closed_word(reason);
-  // The shutdown below comes after the write, and the peer looks at the flag after the hang-up.
-  static_cast<void>(os::write_all(parcel.segment.get(), std::as_bytes(std::span(&word, 1)), place));
-  os::shutdown_both(parcel.socket.get());
-  os::discard_packets(parcel.socket.get());
-  parcel.socket.reset();
-  parcel.segment.reset();
 }
 
 }  // namespace portolan::port

@@ -77,6 +77,11 @@ std::string read_header(Parcel& parcel);
 // find now. An odd one stands for the owner that was to adopt it and may have done so.
 enum class Custody : std::uint8_t { recoverable, in_transit, someone_elses };
 Custody read_present_generation(Parcel& parcel) noexcept;
+// The same for a keeper that has handed duplicates to a successor, who was to recover it and may have done
+// so.
+Custody read_generation_after_successor(Parcel& parcel) noexcept;
+// Whether its owner has closed it, so that there is nothing to keep.
+bool closed_by_owner(const Parcel& parcel) noexcept;
 
 wire::Attachment describe(const Parcel& parcel) noexcept;
 Parcel parcel_from(const wire::Attachment& description, FileDescriptor segment,
@@ -84,6 +89,10 @@ Parcel parcel_from(const wire::Attachment& description, FileDescriptor segment,
 
 // Whether packets wait in its socket whose frames nobody has read.
 bool untaken_transfers_of(const Parcel& parcel) noexcept;
+
+// Tells the peer that this end is closed, if the generation still is the expected one, and leaves the
+// descriptors to the caller.
+bool end_parcel(const Parcel& parcel, CloseReason reason) noexcept;
 
 // Closes an endpoint that was never used: its peer is told the reason, and what was queued for it is closed.
 void close_parcel(Parcel& parcel, CloseReason reason) noexcept;

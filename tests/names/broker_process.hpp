@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A broker in a process of its own, at $PORTOLAN_SOCKET, that can be killed and started again.
+#pragma once
+
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <portolan/broker.hpp>
+
+#include "names/meeting_place.hpp"
+#include "support/child_process.hpp"
+
+namespace portolan::testing {
+
+class BrokerProcess {
+ public:
+  explicit BrokerProcess(BrokerLimits limits = {}, std::string policy = {})
+      : limits_(limits), policy_(std::move(policy)) {
+    ::setenv("PORTOLAN_SOCKET", socket().c_str(), 1);
+    start();
+  }
+  BrokerProcess(const BrokerProcess&) = delete;
+  BrokerProcess& operator=(const BrokerProcess&) = delete;
+  ~BrokerProcess() {
+    kill();
+    ::unsetenv("PORTOLAN_SOCKET");
+  }
+
+  // The socket is made here, so that it is there before anybody looks for it, and serves its clients in the
+  // child.
+  void start() {
+    process_.emplace(ChildProcess::fork([this] {
+      Broker broker({.socket = socket(), .permissions = 0666, .policy_file = policy_, .limits = limits_});
+      broker.run({});
+      return 0;
+    }));
+    while (!std::filesystem::exists(socket()) || !answers()) ::usleep(1'000);
+  }
+  void kill() {
+    if (process_) process_->kill_and_reap();
+    process_.reset();
+  }
+  [[nodiscard]] std::string socket() const { return place_.path("portolan.sock"); }
+  [[nodiscard]] const MeetingPlace& place() const { return place_; }
+  [[nodiscard]] pid_t pid() const { return process_->pid(); }
+
+ private:
+  [[nodiscard]] static bool answers();
+
+  MeetingPlace place_;
+  BrokerLimits limits_;
+  std::string policy_;
+  std::optional<ChildProcess> process_;
+};
+
+}  // namespace portolan::testing

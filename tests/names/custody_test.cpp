@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Services that are killed and started again: what their clients see of it, which is nothing.
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <doctest/doctest.h>
+#include <optional>
+#include <string>
+#include <unistd.h>
+#include <utility>
+
+#include <portolan/port.hpp>
+
+#include "names/broker_process.hpp"
+#include "port/hand_over.hpp"
+#include "support/body.hpp"
+#include "support/child_process.hpp"
+#include "support/condition.hpp"
+#include "support/shared_page.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string kName = "org.example.ledger";
+
+// A process keeps its connection to the broker that it was first in need of.
+void find_broker() {
+  static_cast<void>(reclaim("nothing", 0s));
+}
+
+// Written by whoever is killed: what counts afterwards.
+struct Ledger {
+  std::atomic<std::uint64_t> begun{0};     // the message that is being answered
+  std::atomic<std::uint64_t> answered{0};  // the last one whose answer was posted
+  std::atomic<std::uint64_t> lives{0};
+  std::atomic<std::uint64_t> redelivered{0};
+  std::atomic<bool> wrong{false};
+};
+
+// Answers each number with itself. A predecessor's port is taken up where it was left.
+int serve(Ledger& ledger) {
+  std::map<std::string, MessagePort> kept = reclaim(kName);
+  MessagePort port;
+  if (kept.contains("client")) {
+    port = std::move(kept.at("client"));
+  } else {
+    Listener listener(kName);
+    port = std::move(listener.accept().port());
+    keep(kName, port, {.label = "client"});
+  }
+  ++ledger.lives;
+  while (Received received = port.receive()) {
+    const auto number = received->data<std::uint64_t>();
+    if (received->redelivered()) ++ledger.redelivered;
+    // Nothing is skipped, and nothing comes again but the one in hand.
+    const std::uint64_t begun = ledger.begun.load();
+    if (number != begun + 1 && !(received->redelivered() && number == begun)) ledger.wrong = true;
+    ledger.begun = number;
+    if (port.try_post_message(number) != PostResult::posted) return 0;  // the client has closed
+    ledger.answered = number;
+  }
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("a service that is killed under load again and again loses nothing, and its client sees no close") {
+  BrokerProcess broker;
+  find_broker();
+  SharedPage<Ledger> ledger;
+  const PortCensus census;
+  constexpr std::uint64_t kKills = 200;
+  std::optional<ChildProcess> service(ChildProcess::fork([&] { return serve(*ledger); }));
+  MessagePort client = connect(kName);
+  std::uint64_t posted = 0, last_answer = 0, doubled = 0;
+  for (std::uint64_t kill = 0; kill <= kKills; ++kill) {
+    // Every other one has begun to answer what was posted after its predecessor's death.
+    const std::uint64_t target = (kill % 2 == 0 ? posted : last_answer) + 5 + kill % 37;
+    while (last_answer < target) {
+      while (posted < last_answer + 50) REQUIRE(client.try_post_message(++posted) == PostResult::posted);
+      Received answer = client.receive_for(kPatience);
+      REQUIRE(answer.status() == ReceiveStatus::message);
+      const auto number = answer->data<std::uint64_t>();
+      // The one in hand may have been answered twice.
+      if (number == last_answer)
+        ++doubled;
+      else
+        REQUIRE(number == last_answer + 1);
+      last_answer = number;
+    }
+    if (kill == kKills) break;
+    REQUIRE(::kill(service->pid(), SIGKILL) == 0);
+    // Its successor is there before it is reaped, and waits for its end.
+    ChildProcess successor = ChildProcess::fork([&] { return serve(*ledger); });
+    service->kill_and_reap();
+    service.emplace(std::move(successor));
+  }
+  CHECK_FALSE(ledger->wrong);
+  CHECK(client.is_open());
+  CHECK(doubled <= ledger->redelivered.load());
+  MESSAGE(posted << " numbers, " << ledger->lives.load() << " lives, " << ledger->redelivered.load()
+                 << " redelivered, " << doubled << " answered twice");
+  client.close();
+  CHECK(service->wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("custody has a deadline, and then the peer is told that the owner is gone") {
+  BrokerProcess broker;
+  find_broker();
+  const PortCensus census;
+  ChildProcess service = ChildProcess::fork([]() -> int {
+    Listener listener(kName);
+    MessagePort port = std::move(listener.accept().port());
+    keep(kName, port, {.deadline = 1ms});
+    port.post_message("kept");
+    for (;;) ::pause();
+  });
+  MessagePort client = connect(kName);
+  CHECK(client.receive()->text() == "kept");
+  service.kill_and_reap();
+  CloseReason reason = CloseReason::closed;
+  client.on_close([&](CloseEvent& event) { reason = event.reason(); });
+  EventLoop::current().run();
+  CHECK(reason == CloseReason::owner_gone);
+  CHECK(reclaim(kName, 0s).empty());
+}
+
+TEST_CASE("a kept port that its owner closes, or drops from custody, is held no longer") {
+  BrokerProcess broker;
+  find_broker();
+  const PortCensus census;
+  for (const bool closes : {true, false}) {
+    CAPTURE(closes);
+    ChildProcess service = ChildProcess::fork([&]() -> int {
+      Listener listener(kName);
+      MessagePort port = std::move(listener.accept().port());
+      keep(kName, port);
+      if (!closes) drop_kept(kName);
+      port.post_message("kept");
+      if (closes) port.close();
+      for (;;) ::pause();
+    });
+    MessagePort client = connect(kName);
+    CHECK(client.receive()->text() == "kept");
+    service.kill_and_reap();
+    CloseReason reason = CloseReason::owner_gone;
+    client.on_close([&](CloseEvent& event) { reason = event.reason(); });
+    EventLoop::current().run();
+    CHECK(reason == (closes ? CloseReason::closed : CloseReason::peer_died));
+  }
+}
+
+TEST_CASE("a port that the service has moved away is its new owner's, whatever becomes of the service") {
+  BrokerProcess broker;
+  find_broker();
+  const PortCensus census;
+  Listener heir("org.example.heir");
+  ChildProcess service = ChildProcess::fork([]() -> int {
+    Listener listener(kName);
+    MessagePort port = std::move(listener.accept().port());
+    keep(kName, port);
+    MessagePort other = connect("org.example.heir");
+    other.post_message("yours", {.transfer = {port}});
+    static_cast<void>(other.receive());
+    for (;;) ::pause();
+  });
+  MessagePort client = connect(kName);
+  MessagePort from_service = std::move(heir.accept().port());
+  MessagePort moved = std::move(from_service.receive()->ports()[0]);
+  moved.post_message("mine now");
+  CHECK(client.receive()->text() == "mine now");
+  service.kill_and_reap();
+  CHECK(reclaim(kName, 10s).empty());
+  client.post_message("still there?");
+  CHECK(moved.receive()->text() == "still there?");
+}
+
+TEST_CASE("reclaim waits for the owner's end, and says so when it does not come") {
+  BrokerProcess broker;
+  find_broker();
+  const PortCensus census;
+  ChildProcess service = ChildProcess::fork([]() -> int {
+    Listener listener(kName);
+    MessagePort port = std::move(listener.accept().port());
+    keep(kName, port);
+    port.post_message("kept");
+    for (;;) ::pause();
+  });
+  MessagePort client = connect(kName);
+  CHECK(client.receive()->text() == "kept");
+  std::string text;
+  try {
+    static_cast<void>(reclaim(kName, 1ms));
+  } catch (const PortError& error) {
+    CHECK(error.code() == std::errc::timed_out);
+    text = error.what();
+  }
+  CHECK(text ==
+        "reclaim(\"" + kName + "\"): the process that these ports are kept for has not ended; end it first");
+  service.send(SIGKILL);
+  std::map<std::string, MessagePort> ports = reclaim(kName);
+  REQUIRE(ports.size() == 1);
+  ports.at("port").post_message("from the successor");
+  CHECK(client.receive()->text() == "from the successor");
+}
+
+// Runs under its own name after the exec, and finds its predecessor's ports with the daemon.
+PORTOLAN_BODY(upgraded_service) {
+  std::map<std::string, MessagePort> ports = reclaim(kName);
+  if (ports.size() != 1) return 2;
+  ports.at("port").post_message(ports.at("port").receive()->text());
+  return 0;
+}
+
+TEST_CASE("a live upgrade by exec finds its ports by the same call") {
+  BrokerProcess broker;
+  find_broker();
+  const PortCensus census;
+  ChildProcess service = ChildProcess::fork([]() -> int {
+    Listener listener(kName);
+    MessagePort port = std::move(listener.accept().port());
+    keep(kName, port);
+    port.post_message("the old program");
+    ::execl("/proc/self/exe", "names-test", "--portolan-body", "upgraded_service", nullptr);
+    return 3;
+  });
+  MessagePort client = connect(kName);
+  CHECK(client.receive()->text() == "the old program");
+  client.post_message("the new program");
+  CHECK(client.receive()->text() == "the new program");
+  CHECK(service.wait() == ChildExit::exited(0));
+}
