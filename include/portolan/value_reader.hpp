@@ -99,12 +99,12 @@ class ValueReader {
   ValueReader& operator=(const ValueReader&) = delete;
 
   template <class T>
-  ValueReader& operator>>(T&& value) {
+  [[gnu::always_inline]] PORTOLAN_FLATTEN ValueReader& operator>>(T&& value) {
     read(value);
     return *this;
   }
   template <class T>
-  ValueReader& operator&(T&& value) {
+  [[gnu::always_inline]] PORTOLAN_FLATTEN ValueReader& operator&(T&& value) {
     read(value);
     return *this;
   }
@@ -240,7 +240,7 @@ class ValueReader {
 };
 
 template <class T>
-void ValueReader::read(T& value) {
+PORTOLAN_FLATTEN void ValueReader::read(T& value) {
   static_assert(
       !std::is_pointer_v<T> && !std::is_member_pointer_v<T> && !std::is_same_v<T, std::nullptr_t>,
       "a raw pointer inside a value: read what it points to, or use a std::unique_ptr or std::shared_ptr");
@@ -276,7 +276,7 @@ const std::byte* ValueReader::read_codec(ReaderState& state, const std::byte* cu
 }
 
 template <class T>
-void ValueReader::read_object(T& value) {
+PORTOLAN_FLATTEN void ValueReader::read_object(T& value) {
   constexpr std::uint64_t kVersion = boost::serialization::version<T>::value;
   std::uint64_t version = kVersion;
   if (++depth_ > kDepthLimit) [[unlikely]]
@@ -286,7 +286,7 @@ void ValueReader::read_object(T& value) {
     if (version > kVersion) [[unlikely]]
       refuse_version(type_identity<T>.name, version, kVersion);
   }
-  boost::serialization::serialize_adl(*this, value, static_cast<unsigned>(version));
+  serialize_object(*this, value, static_cast<unsigned>(version));
   --depth_;
 }
 

@@ -55,6 +55,22 @@ template <class T>
 inline constexpr bool is_versioned =
     boost::serialization::implementation_level<T>::value >= boost::serialization::object_class_info;
 
+/// Whether T itself has a public `serialize`. It is called without going through Boost's, so that clang
+/// inlines it, too. One that is inherited may not be what Boost would choose.
+template <class T, class Archive>
+inline constexpr bool has_serialize = requires {
+  requires std::is_same_v<decltype(&T::template serialize<Archive>), void (T::*)(Archive&, unsigned)>;
+};
+
+/// Has an object write itself, or read itself.
+template <class T, class Archive>
+PORTOLAN_FLATTEN void serialize_object(Archive& archive, T& value, unsigned version) {
+  if constexpr (has_serialize<T, Archive>)
+    value.serialize(archive, version);
+  else
+    boost::serialization::serialize_adl(archive, value, version);
+}
+
 struct WrittenClass;
 class WrittenPointers;
 
@@ -123,13 +139,14 @@ class ValueWriter {
   ValueWriter& operator=(const ValueWriter&) = delete;
 
   template <class T>
-  ValueWriter& operator<<(const T& value) {
+  [[gnu::always_inline]] PORTOLAN_FLATTEN ValueWriter& operator<<(const T& value) {
     write(value);
     return *this;
   }
   template <class T>
-  ValueWriter& operator&(const T& value) {
-    return *this << value;
+  [[gnu::always_inline]] PORTOLAN_FLATTEN ValueWriter& operator&(const T& value) {
+    write(value);
+    return *this;
   }
 
   // The rest of Boost's concept.
@@ -265,7 +282,7 @@ class ValueWriter {
 };
 
 template <class T>
-void ValueWriter::write(const T& value) {
+PORTOLAN_FLATTEN void ValueWriter::write(const T& value) {
   static_assert(
       !std::is_pointer_v<T> && !std::is_member_pointer_v<T> && !std::is_same_v<T, std::nullptr_t>,
       "a raw pointer inside a value: write what it points to, or use a std::unique_ptr or std::shared_ptr");
@@ -304,7 +321,7 @@ ValueWriter::Room ValueWriter::write_codec(WriterState& state, Room room, std::s
 }
 
 template <class T>
-void ValueWriter::write_object(const T& value) {
+PORTOLAN_FLATTEN void ValueWriter::write_object(const T& value) {
   static_assert(
       boost::serialization::implementation_level<T>::value >= boost::serialization::object_serializable,
       "this type has neither a `serialize` nor a form of its own: give it one, or a portolan::codec");
@@ -313,7 +330,7 @@ void ValueWriter::write_object(const T& value) {
     refuse_value("value: objects nested deeper than the limit");
   promise(kPromisedBytes<T>);
   if constexpr (is_versioned<T>) write_count(kVersion);
-  boost::serialization::serialize_adl(*this, const_cast<T&>(value), static_cast<unsigned>(kVersion));
+  serialize_object(*this, const_cast<T&>(value), static_cast<unsigned>(kVersion));
   --depth_;
 }
 

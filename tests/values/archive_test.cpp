@@ -125,6 +125,22 @@ void check_at_each_address(const Block& block) {
   }
 }
 
+// Whose own way of being written is not the one that it inherits.
+struct Cup {
+  int handles = 1;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& handles;
+  }
+};
+struct Mug : Cup {
+  int ounces = 2;
+};
+template <class Archive>
+void serialize(Archive& archive, Mug& mug, unsigned) {
+  archive& mug.handles& mug.ounces;
+}
+
 }  // namespace
 
 template <>
@@ -154,4 +170,13 @@ TEST_CASE("blocks are read from any address") {
   check_at_each_address(std::u32string(U"wide"));
   check_at_each_address(std::vector<std::array<float, 3>>(4));
   check_at_each_address(std::vector<Complicated>(3));
+}
+
+TEST_CASE("an object is written as Boost would have it, not as a base of it is") {
+  Mug mug;
+  mug.handles = 5;
+  mug.ounces = 6;
+  const Mug read = round_trip(mug);
+  CHECK(read.handles == 5);
+  CHECK(read.ounces == 6);
 }
