@@ -37,7 +37,7 @@ def command_of(build, target, directory, options):
     """The corpus that grows is `directory`; the committed one is only read."""
     return [build / f"tests/fuzz/fuzz-{target}", directory, HERE / "corpus" / target,
             f"-seed={options.seed}", f"-max_total_time={options.seconds}", f"-runs={options.executions}",
-            f"-malloc_limit_mb={MALLOC_LIMIT_MB}", "-rss_limit_mb=1024", "-max_len=2048", "-timeout=10",
+            f"-malloc_limit_mb={MALLOC_LIMIT_MB}", "-rss_limit_mb=1024", "-max_len=2048", "-timeout=60",
             "-print_final_stats=1", f"-artifact_prefix={build}/{target}-"]
 
 
