@@ -275,15 +275,15 @@ void PortState::dispatch(Event& event) noexcept {
   }
 }
 
+// Of the message nothing is shown; what came along is lost with it, and the peers of its ports get `close`.
 void PortState::dispatch_message_error(MessageEvent& message, std::string_view why) {
   if (message.lanes_ == nullptr) return;
   PortState& port = message.lanes_->port();
   MessageEvent error{"messageerror"};
-  static_cast<MessageContent&>(error) = std::move(static_cast<MessageContent&>(message));
-  error.data_ = nullptr;
-  error.size_bytes_ = 0;
+  error.format_ = message.format_;
+  error.redelivered_ = message.redelivered_;
   try {
-    if (error.enclosures_ == nullptr) error.enclosures_ = new Enclosures();
+    error.enclosures_ = new Enclosures();
     error.enclosures_->what = why;
   } catch (const std::bad_alloc&) {  // the event counts for more than its reason
   }

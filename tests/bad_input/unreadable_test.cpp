@@ -104,7 +104,7 @@ void check_refused(const Bad& bad, std::string_view why, Trust trust = Trust::sa
   std::vector<std::string> seen;
   channel.port2.on_message_error([&](MessageEvent& event) {
     if (seen.empty()) check_names(std::string(event.what()), {why});
-    seen.push_back("error with " + std::to_string(event.ports().size()) + " port");
+    seen.push_back("error with " + std::to_string(event.ports().size()) + " ports");
     if constexpr (!std::is_same_v<Wanted, Job>) channel.port1.close();
   });
   channel.port2.on_message<Wanted>([&](Wanted) {
@@ -113,9 +113,9 @@ void check_refused(const Bad& bad, std::string_view why, Trust trust = Trust::sa
   });
   EventLoop::current().run();
   if constexpr (std::is_same_v<Wanted, Job>)
-    CHECK(seen == std::vector<std::string>{"error with 1 port", "message"});
+    CHECK(seen == std::vector<std::string>{"error with 0 ports", "message"});
   else
-    CHECK(seen.at(0) == "error with 1 port");
+    CHECK(seen.at(0) == "error with 0 ports");
 }
 
 Forged<2> forged(std::vector<std::uint8_t> bytes) {

@@ -191,12 +191,13 @@ TEST_CASE("[M48] a value is read when its event is dispatched, after its ports")
   CHECK(channel.port2.try_receive()->text() == "from the listener");
 }
 
-TEST_CASE("[M49] a message that cannot be read is a messageerror without data, and later ones still come") {
+TEST_CASE("[M49] a message that cannot be read is a messageerror without data and ports, and later ones still come") {
   const PortCensus census;
   MessageChannel channel, carried;
   Log log;
   channel.port2.on_message_error([&](MessageEvent& event) {
     log.push_back("error " + std::to_string(event.bytes().size()) + std::string(event.type()));
+    CHECK(event.ports().empty());
   });
   channel.port2.on_message<std::vector<int>>(
       [&](const std::vector<int>& value) { log.push_back("value " + std::to_string(value.at(0))); });
