@@ -99,7 +99,8 @@ def main():
                     .stdout.splitlines()[0] for compiler in compilers]
         commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], check=True, capture_output=True,
                                 text=True).stdout.strip()
-        options.json.write_text(json.dumps({"commit": commit, "compilers": versions, "options": OPTIONS[:2],
+        machine = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        options.json.write_text(json.dumps({"machine": machine.group(1) if machine else "", "commit": commit, "compilers": versions, "options": OPTIONS[:2],
                                             "units": rows}, indent=1) + "\n", encoding="utf-8")
 
 

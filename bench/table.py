@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The table of docs/performance.md, from a result of portolan-bench --json.
+"""The tables of docs/performance.md and docs/values.md, from results of portolan-bench --json, of compile_cost.py and of
+tests/fuzz/run.py.
 
 usage: table.py RESULT              prints the table
-       table.py --check ROOT        fails unless the page has the table of the result that it names
+       table.py --check ROOT        fails unless the pages have the tables of the results that they name
        table.py --selftest          plants a wrong figure and must see it
 """
 import json
@@ -12,7 +13,8 @@ import re
 import statistics
 import sys
 
-PAGE = "docs/performance.md"
+PAGES = ["docs/performance.md", "docs/values.md"]
+RESULT = re.compile(r"\((\.\./(?:bench|tests/fuzz)/results/[\w.-]+\.json)\)")
 
 
 def figure(value):
@@ -35,7 +37,7 @@ def rows_of(row, near_ns):
                f"{statistics.median_high(lines):.0f} ns{'' if near else ', FAR'}")
 
 
-def table(result):
+def table_of_rows(result):
     out = ["| what | median | least and most | samples | cache line |", "|---|---|---|---|---|"]
     section = None
     for row in result["rows"]:
@@ -46,14 +48,44 @@ def table(result):
     return "\n".join(out)
 
 
+def table_of_units(result):
+    out = ["| translation unit | compiler | time | code |", "|---|---|---|---|"]
+    out += [f"| {unit['posts']} | {unit['compiler']} | {unit['seconds']:.2f} s | {unit['code_bytes']} bytes |"
+            for unit in result["units"]]
+    return "\n".join(out)
+
+
+def table_of_runs(result):
+    out = ["| target | executions | seconds | seeds | edges |", "|---|---|---|---|---|"]
+    for target in sorted({run["target"] for run in result["runs"]}):
+        runs = [run for run in result["runs"] if run["target"] == target]
+        out.append(f"| `{target}` | {sum(run['executions'] for run in runs):,} | {sum(run['seconds'] for run in runs):,} | "
+                   f"{', '.join(str(run['seed']) for run in runs)} | {max(run['edges'] for run in runs)} |")
+    out.append(f"| **all** | {result['executions']:,} | {sum(run['seconds'] for run in result['runs']):,} | | |")
+    return "\n".join(out)
+
+
+def table(result):
+    for key, make in (("rows", table_of_rows), ("units", table_of_units), ("runs", table_of_runs)):
+        if key in result:
+            return make(result)
+    raise ValueError("neither rows nor units nor runs")
+
+
 def complaints(root):
-    page = pathlib.Path(root, PAGE).read_text(encoding="utf-8")
-    named = re.search(r"\((\.\./bench/results/[\w.-]+\.json)\)", page)
-    if not named:
-        return [f"{PAGE}: names no result of bench/results"]
-    result = json.loads(pathlib.Path(root, "docs", named.group(1)).read_text(encoding="utf-8"))
-    found = [] if table(result) in page else [f"{PAGE}: its table is not that of {named.group(1)}"]
-    return found + [f"{PAGE}: does not say {word}" for word in (result["machine"], result["commit"]) if word not in page]
+    found = []
+    for name in PAGES:
+        page = pathlib.Path(root, name).read_text(encoding="utf-8")
+        results = RESULT.findall(page)
+        if not results:
+            found.append(f"{name}: names no result")
+        for path in results:
+            result = json.loads(pathlib.Path(root, "docs", path).read_text(encoding="utf-8"))
+            if table(result) not in page:
+                found.append(f"{name}: its table is not that of {path}")
+            found += [f"{name}: does not say {result[word]}" for word in ("machine", "commit")
+                      if result.get(word, "") not in page]
+    return found
 
 
 def selftest():
@@ -66,9 +98,10 @@ def selftest():
         (root / "docs").mkdir()
         (root / "bench/results/r.json").write_text(json.dumps(result))
         page = f"a machine, c0ffee, [result](../bench/results/r.json)\n{table(result)}\n"
-        (root / PAGE).write_text(page)
+        for name in PAGES:
+            (root / name).write_text(page)
         right = complaints(root)
-        (root / PAGE).write_text(page.replace("3000", "3001"))
+        (root / PAGES[1]).write_text(page.replace("3000", "3001"))
         wrong = complaints(root)
     return [] if not right and len(wrong) == 1 else [f"self-test: {right} and {wrong}"]
 
