@@ -6,12 +6,12 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <random>
 
 #include <portolan/error.hpp>
 
 #include "os/memory_file.hpp"
 #include "os/process.hpp"
+#include "os/random.hpp"
 #include "os/socket.hpp"
 #include "port/fork_guard.hpp"
 #include "port/segment.hpp"
@@ -20,18 +20,12 @@ namespace portolan::port {
 
 namespace {
 
-ring::ChannelId random_id() {
-  std::random_device source;  // getrandom(2)
-  const auto word = [&] { return std::uint64_t{source()} << 32 | source(); };
-  return {word(), word()};
-}
-
 ring::Header make_header(const ChannelShape& shape, ring::Geometry geometry) {
   ring::Header header{};
   header.magic = ring::kMagic;
   header.layout_version = ring::kLayoutVersion;
   header.trust = static_cast<std::uint8_t>(shape.trust);
-  header.id = random_id();
+  header.id = {os::random_word(), os::random_word()};
   header.segment_bytes = geometry.segment_bytes();
   header.block_bytes = geometry.block_bytes;
   header.block_count = geometry.block_count;

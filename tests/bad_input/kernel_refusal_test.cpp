@@ -210,6 +210,13 @@ TEST_CASE("a commit that found no memory for a block may be tried again with the
   CHECK(received->ports().size() == 20);
 }
 
+TEST_CASE("a channel that gets no number of its own is not made") {
+  const PortCensus census;
+  with_memory_refused(SYS_getrandom, ENOSYS, [] {
+    check_refused(ENOSYS, [] { MessageChannel channel; }, {"getrandom()", "seccomp"});
+  });
+}
+
 TEST_CASE("a port that cannot be mapped now says so at each use, and is mapped later") {
   const PortCensus census;
   MessageChannel channel;

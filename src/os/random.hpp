@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Numbers that nobody can guess. Not std::random_device: libstdc++ asks which processor it runs on each time,
+// which a virtual machine answers with a trap of 20 us.
+#pragma once
+
+#include <cstdint>
+
+namespace portolan::os {
+
+/// Throws PortError if the kernel refuses.
+[[nodiscard]] std::uint64_t random_word();
+
+}  // namespace portolan::os
