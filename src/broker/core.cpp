@@ -33,8 +33,10 @@ Policy policy_of(const std::string& file) {
 Core::Core(BrokerOptions options)
     : policy_file_(options.policy_file),
       office_(options.limits, policy_of(policy_file_), Log(std::move(options.log))),
-      names_(office_, [](const std::string&) {}),
-      custody_(office_) {
+      names_(office_, [this](const std::string& name) { services_.want(name); }),
+      custody_(office_),
+      services_(office_, names_, options.service_directory,
+                std::filesystem::absolute(options.socket).string()) {
   listen(options);
   for (const auto& [descriptor, tag] :
        {std::pair{listening_.get(), Tag::listening}, {timer_.descriptor(), Tag::timer}})
@@ -114,8 +116,9 @@ void Core::handle(const os::ReadyTag& ready) {
     }
     case Tag::owner:
       return custody_.owner_ended(id);
-    case Tag::timer:
     case Tag::service:
+      return services_.ended(id);
+    case Tag::timer:
       return;
   }
 }
@@ -277,8 +280,11 @@ void Core::bury_doomed() noexcept {
 
 void Core::reload() {
   Policy policy = policy_of(policy_file_);
+  services_.read_files();
   office_.policy = std::move(policy);
-  office_.log.say(LogLevel::info, "reloaded", "rules=" + std::to_string(office_.policy.size()));
+  office_.log.say(
+      LogLevel::info, "reloaded",
+      "rules=" + std::to_string(office_.policy.size()) + " services=" + std::to_string(services_.size()));
 }
 
 Broker::Counts Core::counts() const noexcept {

@@ -13,6 +13,7 @@
 #include "broker/custody.hpp"
 #include "broker/names.hpp"
 #include "broker/office.hpp"
+#include "broker/services.hpp"
 #include "os/deadline_timer.hpp"
 #include "os/local_socket.hpp"
 #include "port/fork_guard.hpp"
@@ -49,6 +50,7 @@ class Core final : public port::ForkGuarded {
   Office office_;
   Names names_;
   Custody custody_;
+  Services services_;
   os::DeadlineTimer timer_;
   os::FileLock lock_;
   FileDescriptor listening_;

@@ -171,11 +171,6 @@ void Custody::expire(const Key& key) {
   let_go(kept);
 }
 
-bool Custody::waits_for(const std::string& name) const noexcept {
-  const auto first = kept_.lower_bound({name, {}});
-  return first != kept_.end() && first->first.first == name;
-}
-
 // An owner that executes another program stays the same process; its connection ends with the old program.
 bool Custody::ready_for(const Connection& successor, const std::string& name) const noexcept {
   for (auto kept = kept_.lower_bound({name, {}}); kept != kept_.end() && kept->first.first == name; ++kept) {

@@ -33,8 +33,6 @@ class Custody {
   void owner_ended(std::uint64_t owner);
 
   [[nodiscard]] std::size_t size() const noexcept { return kept_.size(); }
-  /// Whether somebody who is started would find ports there.
-  [[nodiscard]] bool waits_for(const std::string& name) const noexcept;
 
  private:
   struct Owner {

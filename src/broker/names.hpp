@@ -29,6 +29,8 @@ class Names {
   void give_up(const std::string& name, const std::string& why);
 
   [[nodiscard]] bool has_owner(const std::string& name) const noexcept;
+  /// Whether somebody waits for it.
+  [[nodiscard]] bool is_wanted(const std::string& name) const noexcept { return waiting_.contains(name); }
   [[nodiscard]] std::size_t size() const noexcept;
   [[nodiscard]] std::size_t waiting() const noexcept;
 

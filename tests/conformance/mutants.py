@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-COPIED = ["bench", "docs", "include", "src", "tests", "meson.build", "meson_options.txt"]
+COPIED = ["bench", "daemon", "docs", "include", "src", "tests", "meson.build", "meson_options.txt"]
 PROGRAM = "tests/conformance/conformance-test"
 PATIENCE_S = 20  # of a case that a fault has hang
 NAME = re.compile(r"MUTANT\((\w+)\)")

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the daemon gives up, and the one thing it takes more of, once it has what it needs.
+#pragma once
+
+#include <string>
+
+namespace portolan::daemon {
+
+/// As many descriptors as the hard limit allows; how many that is.
+[[nodiscard]] unsigned long raise_descriptor_limit() noexcept;
+
+/// This user from now on, for good. Throws PortError.
+void become(const std::string& user);
+
+/// No new privileges, and only the system calls that a broker has a use for: another one ends the process.
+/// False: built without libseccomp, or the kernel has no filters.
+[[nodiscard]] bool filter_system_calls() noexcept;
+
+}  // namespace portolan::daemon
