@@ -24,6 +24,7 @@
 #include <portolan/message_channel.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/message_port.hpp>
+#include <portolan/name_watch.hpp>
 #include <portolan/port_handle.hpp>
 #include <portolan/received.hpp>
 #include <portolan/shared_buffer.hpp>

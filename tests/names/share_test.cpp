@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a broker gives to whom: shares of what is left, and rules.
+#include <cstdint>
+#include <doctest/doctest.h>
+#include <string>
+#include <system_error>
+
+#include <portolan/broker_limits.hpp>
+#include <portolan/error.hpp>
+
+#include "broker/accounts.hpp"
+#include "broker/policy.hpp"
+
+using namespace portolan;
+using namespace portolan::broker;
+
+namespace {
+
+// How many single ones a user gets at once.
+std::uint64_t fill(Accounts& accounts, std::uint32_t uid) {
+  std::uint64_t count = 0;
+  while (accounts.charge(uid, Resource::names, 1)) ++count;
+  return count;
+}
+
+std::string mistake_in(const std::string& text) {
+  try {
+    static_cast<void>(Policy::parse(text, "policy", 1000));
+  } catch (const PortError& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+}  // namespace
+
+TEST_CASE("no user gets more than its bound, and none of them gets all that is left") {
+  BrokerLimits limits;
+  limits.names = 100;
+  limits.users = 4;
+  Accounts accounts(limits);
+  CHECK(fill(accounts, 1) == 100);
+  std::uint64_t last = 100, given = 100;
+  for (std::uint32_t uid = 2; uid < 12; ++uid) {
+    const std::uint64_t part = fill(accounts, uid);
+    CHECK(part > 0);
+    CHECK(part <= last);
+    last = part;
+    given += part;
+  }
+  CHECK(given < 400);
+}
+
+TEST_CASE("what is refunded may be had again, and a user with nothing leaves no account") {
+  BrokerLimits limits;
+  limits.names = 10;
+  Accounts accounts(limits);
+  CHECK(fill(accounts, 1) == 10);
+  accounts.refund(1, Resource::names, 3);
+  CHECK(fill(accounts, 1) == 3);
+  CHECK_FALSE(accounts.charge(2, Resource::names, 11));
+  CHECK(accounts.size() == 1);
+  accounts.refund(1, Resource::names, 10);
+  CHECK(accounts.size() == 0);
+}
+
+TEST_CASE("the first rule that matches decides, and without one a broker's user and root may do everything") {
+  const Policy policy = Policy::parse(
+      "# services\n"
+      "allow own gid:7 org.example.*\n"
+      "deny connect uid:5 *\n"
+      "allow connect * org.example.*   # everybody else\n",
+      "policy", 1000);
+  CHECK(policy.size() == 3);
+  const Applicant five{5, {5}}, six{6, {6, 7}}, self{1000, {1000}}, root{0, {0}};
+  CHECK(policy.allows(Act::own, six, "org.example.x"));
+  CHECK_FALSE(policy.allows(Act::own, six, "com.example.x"));
+  CHECK_FALSE(policy.allows(Act::own, five, "org.example.x"));
+  CHECK_FALSE(policy.allows(Act::connect, five, "org.example.x"));
+  CHECK(policy.allows(Act::connect, six, "org.example.x"));
+  CHECK_FALSE(policy.allows(Act::connect, six, "com.example.x"));
+  for (const Applicant& each : {self, root}) CHECK(policy.allows(Act::own, each, "com.example.x"));
+}
+
+TEST_CASE("a mistake in the rules is named with its line, and what would be right") {
+  CHECK(mistake_in("\nallow own *\n") ==
+        "policy:2: a rule has four words, such as \"allow connect user:render org.example.*\"");
+  CHECK(mistake_in("permit own * x") == "policy:1: \"permit\" is neither allow nor deny");
+  CHECK(mistake_in("allow own user:no-such-user x").find("is not known here") != std::string::npos);
+  CHECK(mistake_in("allow own uid:12x x").find("is not known here") != std::string::npos);
+  CHECK(mistake_in("allow own uid: x").find("is not known here") != std::string::npos);
+  CHECK(mistake_in("allow own me x").find("is nobody; use *, uid:N") != std::string::npos);
+  CHECK(mistake_in("allow own * a/b").find("is no pattern of names") != std::string::npos);
+}

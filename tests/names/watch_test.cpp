@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Who watches names hears of each that appears, goes and comes again.
+#include <chrono>
+#include <doctest/doctest.h>
+#include <optional>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include <portolan/port.hpp>
+
+#include "names/broker_process.hpp"
+#include "port/hand_over.hpp"
+#include "support/condition.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+using namespace std::chrono_literals;
+
+TEST_CASE("a watch tells of names that are there, go and come again, and of nothing else") {
+  BrokerProcess broker;
+  const PortCensus census;
+  std::optional<Listener> one(std::in_place, "org.example.one"), other(std::in_place, "com.example.other");
+  NameWatch watch("org.*");
+  std::optional<NameEvent> news = watch.next_for(kPatience);
+  REQUIRE(news);
+  CHECK(news->news() == NameNews::appeared);
+  CHECK(news->type() == "appeared");
+  CHECK(news->name() == "org.example.one");
+  CHECK(news->generation() == one->generation());
+  CHECK(news->owner().pid == static_cast<std::uint32_t>(::getpid()));
+  other.reset();
+  one.reset();
+  news = watch.next_for(kPatience);
+  REQUIRE(news);
+  CHECK(news->news() == NameNews::gone);
+  one.emplace("org.example.one");
+  news = watch.next_for(kPatience);
+  REQUIRE(news);
+  CHECK(news->news() == NameNews::replaced);
+  CHECK(news->generation() == one->generation());
+  CHECK_FALSE(watch.next_for(0s));
+}
+
+TEST_CASE("a watch in a loop survives its broker: who registers again is replaced, who does not is gone") {
+  const PortCensus census;
+  BrokerProcess broker;
+  Listener stays("org.example.stays");
+  std::optional<Listener> goes(std::in_place, "org.example.goes");
+  stays.on_connect([] {});
+  stays.unref();
+  NameWatch watch("org.example.*");
+  std::vector<std::string> heard;
+  const auto note = [&](NameEvent& event) {
+    heard.push_back(std::string(event.type()) + " " + event.name());
+    if (heard.size() == 2) {
+      broker.kill();
+      goes.reset();
+      broker.start();
+    }
+    if (heard.size() == 4) watch.close();
+  };
+  watch.on_appeared(note);
+  watch.on_gone(note);
+  watch.on_replaced(note);
+  EventLoop::current().run();
+  CHECK(heard == std::vector<std::string>{"appeared org.example.goes", "appeared org.example.stays",
+                                          "replaced org.example.stays", "gone org.example.goes"});
+  CHECK_FALSE(watch.is_open());
+  CHECK_THROWS_AS(static_cast<void>(watch.next_for(0s)), InvalidStateError);
+}
+
+TEST_CASE("a pattern that is none is refused with what one looks like") {
+  std::string text;
+  try {
+    NameWatch watch("not a pattern");
+  } catch (const PortError& error) {
+    text = error.what();
+  }
+  CHECK(text == "NameWatch(\"not a pattern\"): this is no pattern of names; use letters, digits, ._- and *");
+}
