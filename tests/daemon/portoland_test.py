@@ -198,6 +198,46 @@ class Portoland(unittest.TestCase):
                 for other in others:
                     other.__exit__()
 
+    @unittest.skipIf(os.geteuid() != 0, "only root can be somebody else")
+    def test_a_thousand_connections_of_one_user_leave_room_for_the_others(self):
+        self.directory.chmod(0o755)
+        with Daemon(self.directory, "--system") as daemon:
+            daemon.says("listening")
+            ready, tell = os.pipe()
+            hostile = os.fork()
+            if hostile == 0:
+                try:
+                    os.setuid(65534)
+                    crowd = []
+                    for _ in range(1000):
+                        each = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                        each.setblocking(False)
+                        try:
+                            each.connect(daemon.path)
+                            each.send(packet(HELLO, code=1, generation=1))
+                            for _ in range(50):
+                                each.send(packet(RESOLVE, name="org.example.none", duration=PATIENCE * 10**9))
+                        except OSError:
+                            pass  # the daemon has had enough of it
+                        crowd.append(each)
+                    os.write(tell, b"!")
+                    signal.pause()
+                finally:
+                    os._exit(0)
+            try:
+                self.assertEqual(os.read(ready, 1), b"!")
+                with Program(daemon.path) as owner, Program(daemon.path) as other:
+                    self.assertEqual(owner.ask(ENLIST, name="org.example.x").kind, DONE)
+                    self.assertEqual(other.ask(RESOLVE, name="org.example.x").kind, FOUND)
+                daemon.says("too_many_connections uid=65534")
+                connections = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+                self.assertLess(connections, 2 * 512 + 50)  # a socket and a pidfd each
+            finally:
+                os.kill(hostile, signal.SIGKILL)
+                os.waitpid(hostile, 0)
+                os.close(ready)
+                os.close(tell)
+
     def test_news_of_a_name_are_told_to_who_watches_it(self):
         with Daemon(self.directory) as daemon:
             daemon.says("listening")
