@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include <portolan/export.hpp>
 #include <portolan/file_descriptor.hpp>
 #include <portolan/lane/lanes.hpp>
+#include <portolan/transfer_list.hpp>
 
 namespace portolan {
 
@@ -77,10 +79,12 @@ class PORTOLAN_API MessageContent {
   [[nodiscard]] std::span<FileDescriptor> descriptors() noexcept PORTOLAN_LIFETIMEBOUND;
 
   /// Its first reader was killed before it was done with it: it may have been seen before, or not.
-  [[nodiscard]] bool redelivered() const noexcept { return redelivered_; }
+  [[nodiscard]] bool redelivered() const noexcept { return (marks_ & kRedelivered) != 0; }
 
  protected:
   using Decoder = void (*)(Source&, void*);
+  static constexpr std::uint8_t kRedelivered = 1;
+  static constexpr std::uint8_t kRequest = 2;  // and not answered yet
 
   MessageContent() noexcept = default;
   explicit MessageContent(const lane::Loan& loan) noexcept
@@ -92,7 +96,7 @@ class PORTOLAN_API MessageContent {
         size_bytes_(std::exchange(other.size_bytes_, 0)),
         enclosures_(std::exchange(other.enclosures_, nullptr)),
         format_(other.format_),
-        redelivered_(other.redelivered_),
+        marks_(other.marks_),
         trusted_(other.trusted_),
         kept_(other.kept_) {}
   MessageContent& operator=(MessageContent&& other) noexcept {
@@ -100,7 +104,7 @@ class PORTOLAN_API MessageContent {
     std::swap(size_bytes_, other.size_bytes_);
     std::swap(enclosures_, other.enclosures_);
     format_ = other.format_;
-    redelivered_ = other.redelivered_;
+    marks_ = other.marks_;
     trusted_ = other.trusted_;
     return *this;
   }
@@ -112,7 +116,7 @@ class PORTOLAN_API MessageContent {
   std::size_t size_bytes_ = 0;
   port::Enclosures* enclosures_ = nullptr;  // owned; null: nothing came along
   Format format_ = Format::bytes;
-  bool redelivered_ = false;
+  std::uint8_t marks_ = 0;  // in one word, so that moving an event costs what it did with one of them
   bool trusted_ = true;
   bool kept_ = false;  // this is a Message, else a MessageEvent
 
@@ -161,6 +165,21 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
   /// Makes a message of it that any thread may hold and destroy. The event is empty afterwards.
   [[nodiscard]] Message keep() &&;
 
+  /// Whether its sender waits for a reply: it came by request(), and was not answered here yet.
+  [[nodiscard]] bool is_request() const noexcept { return (marks_ & kRequest) != 0; }
+
+  /// Answers it, as post_message on its port does, and throws as that does; once: InvalidStateError if it is
+  /// no request. It posts, so one thread has to post and receive on this port. If the port has closed or
+  /// moved away, it only detaches the list. A handler that answers later moves the event out and keeps it.
+  template <class T>
+  void reply(T&& value, PostOptions options = {}) {
+    using Held = std::remove_reference_t<T>;
+    send_reply(
+        const_cast<std::remove_cvref_t<T>*>(std::addressof(value)),
+        [](void* held, Sink& sink) { encode(static_cast<T&&>(*static_cast<Held*>(held)), sink); },
+        format_of<std::remove_cvref_t<T>>(), options);
+  }
+
  private:
   friend class port::PortState;
   friend class MessageContent;
@@ -169,6 +188,7 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
 
   explicit MessageEvent(std::string_view type = "message") noexcept : Event(LibraryMade{type}) {}
   void let_go() noexcept;
+  void send_reply(void* value, void (*encoder)(void*, Sink&), Format format, const PostOptions& options);
 
   MessageEvent(const lane::Loan& loan, const lane::Lanes& lanes) noexcept
       : Event(LibraryMade{"message"}),

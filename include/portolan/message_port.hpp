@@ -16,6 +16,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <portolan/callback.hpp>
 #include <portolan/close_event.hpp>
 #include <portolan/codec.hpp>
 #include <portolan/error.hpp>
@@ -26,6 +27,7 @@
 #include <portolan/message_event.hpp>
 #include <portolan/port_handle.hpp>
 #include <portolan/received.hpp>
+#include <portolan/reply.hpp>
 #include <portolan/space.hpp>
 #include <portolan/transfer_list.hpp>
 #include <portolan/trust.hpp>
@@ -72,7 +74,8 @@ struct ChannelInfo {
   std::uint64_t bytes_posted = 0;
   std::uint64_t messages_received = 0;
   std::uint64_t bytes_received = 0;
-  std::uint64_t adoptions = 0;  ///< how often this end has found a new owner
+  std::uint64_t adoptions = 0;     ///< how often this end has found a new owner
+  std::uint64_t late_replies = 0;  ///< dropped by this owner, as nobody waited for them any more
 };
 
 /// One end of a channel. Move-only; default-constructed it is detached; its destructor closes it.
@@ -134,6 +137,18 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   [[nodiscard]] Space reserve(std::size_t bytes);
   /// Empty when there is no room.
   [[nodiscard]] std::optional<Space> try_reserve(std::size_t bytes);
+
+  /// Posts a message that its receiver answers with MessageEvent::reply(), and throws as post_message does.
+  /// Any number may be under way; each reply finds its own request. On a closed or detached port the Reply
+  /// says so.
+  template <class T>
+  [[nodiscard]] Reply request(T&& value, RequestOptions options = {}) {
+    using Held = std::remove_reference_t<T>;
+    return submit_request(
+        const_cast<std::remove_cvref_t<T>*>(std::addressof(value)),
+        [](void* held, Sink& sink) { encode(static_cast<T&&>(*static_cast<Held*>(held)), sink); },
+        format_of<std::remove_cvref_t<T>>(), options);
+  }
 
   // ---- receiving without events
 
@@ -210,6 +225,12 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     bind();
   }
   void on_drain(std::nullptr_t) & { set_handler("drain", {}); }
+
+  /// Has the loop call `call` once when a receive would give something, a message or the end: at once, if
+  /// there is something. The queue stays disabled, and nothing is lost; binds the port. A second one takes
+  /// the place of the first, and an empty one takes it away. Throws InvalidStateError if the queue is
+  /// enabled.
+  void when_readable(Callback<void()> call) &;
 
   /// Enables the queue and binds the port to this thread's loop, unless it is bound. A transferred port must
   /// be started again.
@@ -326,6 +347,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   Received look();
   PostResult submit_encoded(void* value, Encoder encoder, Format format, const PostOptions& options,
                             std::chrono::nanoseconds patience);
+  Reply submit_request(void* value, Encoder encoder, Format format, const RequestOptions& options);
   [[noreturn]] void throw_full(const char* call = "post_message") const;
   void set_message_handler(ListenerCallback handler);
   static void dispatch_message_error(MessageEvent& message, std::string_view why);

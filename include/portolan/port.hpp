@@ -27,6 +27,7 @@
 #include <portolan/name_watch.hpp>
 #include <portolan/port_handle.hpp>
 #include <portolan/received.hpp>
+#include <portolan/reply.hpp>
 #include <portolan/shared_buffer.hpp>
 #include <portolan/space.hpp>
 #include <portolan/transfer_list.hpp>

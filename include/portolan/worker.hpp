@@ -92,6 +92,10 @@ class PORTOLAN_API Worker {
                                             PostOptions options = {}) {
     return port().post_message_for(patience, std::forward<T>(value), std::move(options));
   }
+  template <class T>
+  [[nodiscard]] Reply request(T&& value, RequestOptions options = {}) {
+    return port().request(std::forward<T>(value), std::move(options));
+  }
   [[nodiscard]] Received receive() { return port().receive(); }
   [[nodiscard]] Received try_receive() { return port().try_receive(); }
   [[nodiscard]] Received receive_for(std::chrono::nanoseconds patience) {

@@ -43,8 +43,19 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
   // Memory first, so that nothing throws between the packets of a bundle.
   if (descriptor_count > wire::kMaxPacketDescriptors)
     descriptors.reserve(std::size_t{descriptor_count} + wire::kMaxPacketDescriptors);
-  if (auto kept = std::exchange(put_back_, std::nullopt); kept && name_of(kept->packet) == named)
-    return open(std::move(*kept), descriptor_count, descriptors);
+  if (put_back_ && name_of(put_back_->packet) == named) {
+    Received kept = std::move(*put_back_);
+    put_back_.reset();
+    return open(std::move(kept), descriptor_count, descriptors);
+  }
+  const auto early = std::find_if(early_.begin(), early_.end(), [&](const Received& received) {
+    return name_of(received.packet) == named;
+  });
+  if (early != early_.end()) {
+    Received received = std::move(*early);
+    early_.erase(early);
+    return open(std::move(received), descriptor_count, descriptors);
+  }
   // One more than the message needs: a bundle's own socket.
   os::DescriptorRoom room;
   if ((refused = room.reserve(descriptor_count + 1))) return Collected::refused;
@@ -101,6 +112,23 @@ void Arrivals::put_back(std::uint64_t generation, std::uint64_t number,
   const auto count = static_cast<std::uint32_t>(descriptors.size());
   put_back_ =
       Received{{wire::PacketKind::transfer, count, generation, number}, std::move(descriptors), false};
+}
+
+Arrivals::Collected Arrivals::collect_early(int socket, std::uint64_t generation, std::uint64_t number,
+                                            std::uint32_t descriptor_count, std::error_code& refused) {
+  const auto is_named = [&](const Received& received) {
+    return received.packet.generation == generation && received.packet.number == number;
+  };
+  if ((put_back_ && is_named(*put_back_)) || std::any_of(early_.begin(), early_.end(), is_named))
+    return Collected::all;
+  early_.reserve(early_.size() + 1);
+  std::vector<FileDescriptor> descriptors;
+  const Collected collected = collect(socket, generation, number, descriptor_count, descriptors, refused);
+  if (collected != Collected::all && collected != Collected::cut) return collected;
+  const bool cut = collected == Collected::cut;
+  const auto count = static_cast<std::uint32_t>(cut ? descriptor_count : descriptors.size());
+  early_.push_back({{wire::PacketKind::transfer, count, generation, number}, std::move(descriptors), cut});
+  return collected;
 }
 
 Arrivals::Collected Arrivals::open_bundle(int bundle, std::uint32_t descriptor_count,

@@ -45,9 +45,16 @@ class Arrivals {
   // What collect() gave cannot be used now: the next collect() of the same transfer gives it again.
   void put_back(std::uint64_t generation, std::uint64_t number,
                 std::vector<FileDescriptor> descriptors) noexcept;
+  // The same for one that is collected before the turn of its frame, whatever has come of it; any number of
+  // them. Throws std::bad_alloc, and then nothing was collected.
+  Collected collect_early(int socket, std::uint64_t generation, std::uint64_t number,
+                          std::uint32_t descriptor_count, std::error_code& refused);
   // Then the endpoint cannot move: what it was given is no longer in the socket.
-  bool has_put_back() const noexcept { return put_back_.has_value(); }
-  void discard_put_back() noexcept { put_back_.reset(); }
+  bool has_put_back() const noexcept { return put_back_.has_value() || !early_.empty(); }
+  void discard_put_back() noexcept {
+    put_back_.reset();
+    early_.clear();
+  }
 
  private:
   struct Received {
@@ -69,6 +76,7 @@ class Arrivals {
   ring::DirectionLines* lines_;
   bool foreign_;
   std::optional<Received> put_back_;
+  std::vector<Received> early_;
 };
 
 }  // namespace portolan::port

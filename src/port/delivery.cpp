@@ -23,6 +23,7 @@ namespace portolan::port {
 namespace {
 
 constexpr std::uint32_t kMostAttachments = 65'536;
+constexpr std::uint64_t kReplyHeadBytes = sizeof(std::uint64_t);
 
 // Where a frame's payload ends and its table stands. The frame's last word says so, or how long the payload
 // is that travels in a file of its own; a peer wrote it.
@@ -40,8 +41,12 @@ std::optional<FrameParts> split(const ring::Reader::Frame& read) noexcept {
   const std::uint64_t before_word = frame_bytes - sizeof(std::uint64_t);
   const auto word = wire::load_once<sizeof(std::uint64_t)>({frame + before_word, sizeof(std::uint64_t)});
   FrameParts parts;
+  // A number stays in the frame, in front of the table, wherever the payload is.
+  const std::uint64_t head_bytes = read.header.is_reply() ? kReplyHeadBytes : 0;
+  if (read.header.large_body()) parts.payload_bytes = head_bytes;
   (read.header.large_body() ? parts.body_bytes : parts.payload_bytes) = wire::get<std::uint64_t>(word, 0);
-  if (parts.payload_bytes > before_word - wire::kAttachmentsHeadBytes) return std::nullopt;
+  if (parts.payload_bytes < head_bytes || parts.payload_bytes > before_word - wire::kAttachmentsHeadBytes)
+    return std::nullopt;
   const std::uint64_t table_at = ring::round_up_8(parts.payload_bytes);
   if (table_at > before_word - wire::kAttachmentsHeadBytes) return std::nullopt;
   parts.table = {frame + table_at, before_word - table_at};
@@ -122,11 +127,16 @@ std::unique_ptr<Enclosures> make_enclosures(const wire::Attachments& table, std:
 }  // namespace
 
 Endpoint::Take PortState::take(Endpoint& endpoint, MessageEvent& event) {
-  return endpoint.status() == Status::closed ? Endpoint::Take::closed : take_queued(endpoint, event);
+  for (;;) {
+    if (endpoint.status() == Status::closed) return Endpoint::Take::closed;
+    const Endpoint::Take taken = take_queued(endpoint, event);
+    if (taken != Endpoint::Take::reply) return taken;
+    answer(event, PendingReply::Call::later);
+  }
 }
 
-Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
-  ring::Reader::Frame frame;
+// The frame of the next message; marks in front of it are passed.
+Endpoint::Take PortState::find_message(Endpoint& endpoint, ring::Reader::Frame& frame, MessageEvent& event) {
   for (;;) {
     const Endpoint::Take looked = endpoint.look(frame);
     if (looked == Endpoint::Take::violation) return end_by_violation(endpoint);
@@ -140,12 +150,35 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
       endpoint.reader().skip_mark(frame);
       continue;
     }
-    if (looked != Endpoint::Take::message) return looked;
-    break;
+    return looked;
   }
+}
+
+Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
+  ring::Reader::Frame frame;
+  do {
+    const Endpoint::Take found = find_message(endpoint, frame, event);
+    if (found != Endpoint::Take::message) return found;
+  } while (frame.header.is_reply() && pass_if_taken_ahead(endpoint, frame));
+  const Endpoint::Take opened = open_frame(endpoint, frame, event);
+  if (opened != Endpoint::Take::message) return opened;
+  endpoint.reader().take(frame);
+  event.lanes_ = &lanes_;
+  if (event.enclosures_ != nullptr) large_in_hand_bytes_ += event.enclosures_->body_bytes;
+  if (!frame.header.is_reply()) [[likely]]
+    return Endpoint::Take::message;
+  reply_number_ = number_answered(frame);
+  return Endpoint::Take::reply;
+}
+
+// Shows what is in the frame, which stays unread.
+Endpoint::Take PortState::open_frame(Endpoint& endpoint, const ring::Reader::Frame& frame,
+                                     MessageEvent& event) {
   event.show({frame.header, frame.payload, frame.sequence}, lanes_);
   event.lanes_ = nullptr;  // not until nothing can fail any more
-  event.redelivered_ = endpoint.reader().redelivered(frame.sequence);
+  event.marks_ = 0;
+  if (endpoint.reader().redelivered(frame.sequence)) event.marks_ |= MessageContent::kRedelivered;
+  if (frame.header.is_request()) event.marks_ |= MessageContent::kRequest;
   if (frame.header.attachments()) [[unlikely]] {
     if (const auto opened = open_enclosures(endpoint, frame, event); opened != Endpoint::Take::message)
       return opened;
@@ -159,9 +192,10 @@ Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
     }
     event.trusted_ = false;
   }
-  endpoint.reader().take(frame);
-  event.lanes_ = &lanes_;
-  if (event.enclosures_ != nullptr) large_in_hand_bytes_ += event.enclosures_->body_bytes;
+  if (frame.header.is_reply() && !frame.header.large_body()) {
+    event.data_ += kReplyHeadBytes;
+    event.size_bytes_ -= kReplyHeadBytes;
+  }
   return Endpoint::Take::message;
 }
 
@@ -188,8 +222,8 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
   wire::Attachments table;
   if (!parts || !read_table(frame, *parts, trust_ == Trust::foreign, table))
     return end_by_violation(endpoint);
-  std::unique_ptr<Enclosures> enclosures =
-      make_enclosures(table, trust_ == Trust::foreign ? parts->payload_bytes : 0);
+  std::unique_ptr<Enclosures> enclosures = make_enclosures(
+      table, trust_ == Trust::foreign && !frame.header.large_body() ? parts->payload_bytes : 0);
   enclosures->body_bytes = parts->body_bytes;
 
   // From the receipt until an owner has them, no fork may copy the descriptors unseen.
@@ -201,16 +235,13 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
     case Arrivals::Collected::violation:
       return end_by_violation(endpoint);
     case Arrivals::Collected::refused:
-      throw PortError(refused, "receive(" + name() + "): no room for the message's " +
-                                   std::to_string(table.descriptor_count) + " descriptors (" +
-                                   refused.message() +
-                                   "); the message stays; close some or raise RLIMIT_NOFILE (ulimit -n)");
+      throw_no_room(table, refused);
     case Arrivals::Collected::cut:
       cut = true;
       break;
     case Arrivals::Collected::none:
       // They went with an owner that was killed before it could say whether somebody saw the message.
-      event.redelivered_ = true;
+      event.marks_ |= MessageContent::kRedelivered;
       break;
     case Arrivals::Collected::all:
       break;
@@ -231,6 +262,28 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
   throw PortError(refused, "receive(" + name() + "): a message of " + std::to_string(parts->body_bytes) +
                                " bytes cannot be mapped (" + refused.message() +
                                "); it stays; free address space");
+}
+
+// What the messages in front of a reply are to bring comes out of the socket first, and is kept for them.
+void PortState::collect_in_front(Endpoint& endpoint, const ring::Reader::Frame& until) {
+  const NoForks no_forks;
+  ring::Scout scout(endpoint.reader());
+  ring::Reader::Frame frame;
+  while (scout.look(frame) == ring::Reader::Look::message && frame.sequence != until.sequence) {
+    if (!frame.header.attachments() || was_taken_ahead(frame)) continue;
+    const auto parts = split(frame);
+    wire::Attachments table;
+    // Else it is a violation, which is found in its turn.
+    if (!parts || !read_table(frame, *parts, trust_ == Trust::foreign, table)) return;
+    std::error_code refused;
+    if (endpoint.collect_early(table, refused) == Arrivals::Collected::refused) throw_no_room(table, refused);
+  }
+}
+
+void PortState::throw_no_room(const wire::Attachments& table, std::error_code refused) const {
+  throw PortError(refused, "receive(" + name() + "): no room for the message's " +
+                               std::to_string(table.descriptor_count) + " descriptors (" + refused.message() +
+                               "); the message stays; close some or raise RLIMIT_NOFILE (ulimit -n)");
 }
 
 // False: a descriptor is not what the table says (no error), or its body cannot be mapped now (`refused`, and

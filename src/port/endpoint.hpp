@@ -37,6 +37,7 @@
 #include "port/thread_sleeper.hpp"
 #include "ring/name_table.hpp"
 #include "ring/reader.hpp"
+#include "ring/scout.hpp"
 #include "ring/sleep_word.hpp"
 #include "ring/writer.hpp"
 #include "wire/attachments.hpp"
@@ -69,7 +70,7 @@ class GatedBlocks final : public ring::BlockStore {
 class Endpoint final : public ForkGuarded {
  public:
   enum class Adopted { yes, lost, wrong, refused };
-  enum class Take { message, mark, dry, closed, detached, refused, violation };
+  enum class Take { message, reply, mark, dry, closed, detached, refused, violation };
   enum class Wait { look_again, timed_out, stopped, refused };
   struct Adoption {
     Adopted outcome = Adopted::yes;
@@ -152,14 +153,19 @@ class Endpoint final : public ForkGuarded {
   Take look(ring::Reader::Frame& frame) noexcept;
   // Everything a dry reader does: hold off, spin, sleep on the futex, sleep on the socket.
   Wait wait_for_message(std::int64_t deadline_ns, const std::stop_token& stop);
+  // The same for what comes behind everything that the scout has shown, with messages unread in front of it.
+  Wait wait_ahead(std::int64_t deadline_ns) noexcept;
+  ring::Scout& scout() noexcept { return scout_; }
   bool dry() const noexcept { return reader_.dry(); }
   // A look that must not sleep: holds off so that batches can build, and now and then looks for a hang-up.
   void hold_off() noexcept;
   Arrivals::Collected collect(const wire::Attachments& named, std::vector<FileDescriptor>& descriptors,
                               std::error_code& refused);
+  // Before the turn of its frame; collect() gives it again.
+  Arrivals::Collected collect_early(const wire::Attachments& named, std::error_code& refused);
   // Drains doorbells and stores the words; the caller does the barrier. With `for_room` also the writer's
-  // word.
-  bool announce_sleep(bool deep, bool for_room) noexcept;
+  // word. With `ahead` also while messages are unread, for what comes behind them.
+  bool announce_sleep(bool deep, bool for_room, bool ahead) noexcept;
   void announce_awake() noexcept;
   // How many messages the peer had posted when it was asked: as it says, but no more than the ring can hold.
   std::uint64_t posted_by_peer() noexcept;
@@ -210,6 +216,10 @@ class Endpoint final : public ForkGuarded {
   bool fence_for_both(ring::Sleeper& sleeper, ring::SleepState state, std::uint64_t at) noexcept;
   std::int64_t longest_sleep_ns(bool fenced) const noexcept;
   bool spin(std::int64_t deadline_ns) noexcept;
+  // On the header at `place`, which is zero as long as `dry` says so.
+  template <class Dry>
+  bool sleep_on_header(ring::Location place, const void* header, std::int64_t deadline_ns,
+                       const ThreadSleeper& sleeper, std::uint32_t nudges, Dry&& dry) noexcept;
   Wait light_sleep(std::int64_t until_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
   Wait deep_sleep(std::int64_t until_ns, ThreadSleeper::Watch& watch, const ThreadSleeper& sleeper,
                   std::uint32_t nudges) noexcept;
@@ -229,6 +239,7 @@ class Endpoint final : public ForkGuarded {
   ring::Writer writer_;
   lane::Waker reader_waker_;
   ring::Reader reader_;
+  ring::Scout scout_{reader_};
   BackOff back_off_;
 
   FileDescriptor socket_;

@@ -11,7 +11,9 @@ namespace portolan::port {
 void Endpoint::begin_move() {
   if (arrivals_.has_put_back())
     throw DataCloneError(
-        "transfer: the port has a message that could not be mapped when it was received; receive it first");
+        "transfer: the port has a message that could not be mapped when it was received, or with ports that "
+        "were "
+        "taken off for a reply behind it; receive it first");
   Status open = Status::open;
   // [E10] acq_rel/relaxed; pairs with [E2]: a close comes before the move, or waits until it has ended.
   if (!standing_.status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,

@@ -138,8 +138,9 @@ int PortState::descriptor() const noexcept {
 
 bool PortState::keeps_loop_alive() const noexcept {
   const Endpoint* const endpoint = used();
-  if (endpoint == nullptr || !ref_) return false;
+  if (endpoint == nullptr || (!ref_ && replies_.empty())) return false;
   if (endpoint->status() == Status::closed) return true;  // its queue is still to be delivered
+  if (!replies_.empty() || readable_) return true;
   return endpoint->status() == Status::open && !close_told_ && listeners_ &&
          (listeners_->has("message") || listeners_->has("messageerror") || listeners_->has("close") ||
           listeners_->has("drain"));
@@ -149,7 +150,7 @@ bool PortState::ready() noexcept {
   Endpoint* const endpoint = used();
   if (endpoint == nullptr || retrying_) return false;
   if (endpoint->status() != Status::open) return true;
-  if (!endpoint->dry()) return enabled_;
+  if (!endpoint->dry()) return enabled_ || waits_ahead(*endpoint);
   if (endpoint->peer_closed()) return !close_told_;
   // [Q6] relaxed: as in want_drain.
   return drain_wanted_.load(std::memory_order_relaxed) && endpoint->drained_half();
@@ -162,7 +163,8 @@ bool PortState::announce_sleep(bool deep) noexcept {
   endpoint->look_for_hang_up();
   if (ready()) return false;
   endpoint->give_back_idle_blocks();
-  return endpoint->announce_sleep(deep, drain_wanted_.load(std::memory_order_relaxed));  // [Q6]
+  const bool for_room = drain_wanted_.load(std::memory_order_relaxed);  // [Q6]
+  return endpoint->announce_sleep(deep, for_room, !enabled_ && !replies_.empty());
 }
 
 void PortState::announce_awake() noexcept {
@@ -182,12 +184,14 @@ std::size_t PortState::serve(std::size_t most) {
     Endpoint* const endpoint = used();
     if (endpoint == nullptr || !attachment_) return served;
     if (others_wait(*endpoint) && serve_earlier(*endpoint)) continue;
+    if (!enabled_ && serve_disabled(*endpoint)) continue;
     if (serve_drain(*endpoint) || (enabled_ && serve_message(*endpoint)) || serve_close(*endpoint)) continue;
     // Closed here, by a listener or another thread, and its queue is delivered: the loop lets go of the
     // socket, then it is closed.
     if (endpoint->status() == Status::closed && !retrying_) {
       unbind();
       endpoint->finish_close();
+      end_waits(ReplyStatus::closed);
     }
     break;
   }
@@ -228,7 +232,9 @@ bool PortState::serve_message(Endpoint& endpoint) {
   endpoint.after_release();
   MessageEvent event{"message"};
   try {
-    if (take_queued(endpoint, event) != Endpoint::Take::message) return false;
+    const Endpoint::Take taken = take_queued(endpoint, event);
+    if (taken == Endpoint::Take::reply) return answer(event, PendingReply::Call::now), true;
+    if (taken != Endpoint::Take::message) return false;
   } catch (const PortError&) {
     retry_later();
     return false;
@@ -248,6 +254,7 @@ bool PortState::serve_close(Endpoint& endpoint) {
   const bool ended = endpoint.status() == Status::open && endpoint.peer_closed() && endpoint.dry();
   if (close_told_ || !(ended || violated_)) return false;
   close_told_ = true;
+  end_waits(ReplyStatus::closed);
   CloseEvent event(violated_ ? CloseReason::protocol_error : endpoint.close_reason());
   dispatch(event);
   close();

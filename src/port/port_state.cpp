@@ -46,6 +46,7 @@ void PortState::open_posting_lane() noexcept {
 }
 
 PortState::~PortState() {
+  end_waits(ReplyStatus::closed);
   unbind();
   if (endpoint_ == nullptr && !gone_ && !forked()) close_parcel(parcel_, CloseReason::closed);
   withdraw();
@@ -134,7 +135,8 @@ void PortState::close(CloseReason reason) noexcept {
   if (own_loop && enabled_ && !endpoint_->dry()) return;
   if (own_loop || !served) {
     unbind();
-    return endpoint_->finish_close();
+    endpoint_->finish_close();
+    return end_waits(ReplyStatus::closed);
   }
   // If it cannot be told, the hang-up of its own socket has it look, too.
   static_cast<void>(tell(loop));
@@ -146,6 +148,7 @@ void PortState::abandon() noexcept {
     unbind();
     endpoint->finish_close();
   }
+  end_waits(ReplyStatus::closed);
   if (endpoint_ != nullptr && endpoint_->reader().pinned()) kept_by_events_ = shared_from_this();
 }
 
@@ -338,6 +341,7 @@ Parcel PortState::finish_move() noexcept {
   if (unshipped_) unshipped_->leave();
   parcel_moving_ = false;
   listeners_.reset();
+  end_waits(ReplyStatus::detached);
   if (endpoint_ == nullptr) return std::move(parcel_);
   return endpoint_->finish_move();
 }

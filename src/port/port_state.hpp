@@ -2,8 +2,8 @@
 
 // What a MessagePort is, behind its one pointer: an endpoint, or the parcel of one that was not used yet, and
 // its place in a loop.
-//   port_state.cpp  use, close, leave      port_events.cpp  serving a loop      delivery.cpp  frames become
-//   messages
+//   port_state.cpp  use, close, leave      port_events.cpp  serving a loop
+//   delivery.cpp    frames become messages      requests.cpp  replies find their requests
 #pragma once
 
 #include <array>
@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include <portolan/lane/lanes.hpp>
 #include <portolan/message_event.hpp>
@@ -29,6 +30,7 @@
 #include "port/loop_access.hpp"
 #include "port/loop_source.hpp"
 #include "port/parcel.hpp"
+#include "port/pending_reply.hpp"
 #include "port/unshipped_queue.hpp"
 
 namespace portolan::port {
@@ -135,6 +137,22 @@ class PortState final : public LoopSource,
   // Has the ring's memory under a message stay as it is until that is let go of.
   ring::Extent& hold(const std::byte* frame) noexcept;
 
+  // ---- requests
+  // Throws as a post does. Null: no room.
+  std::shared_ptr<PendingReply> request(void* value, void (*encoder)(void*, Sink&), Format format,
+                                        const RequestOptions& options, std::shared_ptr<Listeners> listeners);
+  // The message of that number, in the other direction.
+  PostResult reply(std::uint64_t number, void* value, void (*encoder)(void*, Sink&), Format format,
+                   const PostOptions& options);
+  void forget_request(std::uint64_t number) noexcept { static_cast<void>(replies_.take(number)); }
+  // On the receiving thread. Returns when it is settled; other messages stay unread.
+  void wait_for_reply(PendingReply& reply);
+  // Null: it cannot be bound, and its requests are settled.
+  std::shared_ptr<LoopCore> bind_for_replies(const std::shared_ptr<Listeners>& listeners);
+  // Has the loop call it once a receive would give something, with the queue as it is.
+  void when_readable(Callback<void()> call, std::shared_ptr<Listeners> listeners);
+  std::uint64_t late_replies() const noexcept { return late_replies_; }
+
   // ---- moving: all three, or the first two; see Endpoint
   void begin_move();
   void undo_move() noexcept;
@@ -210,10 +228,29 @@ class PortState final : public LoopSource,
   Endpoint::Take take(Endpoint& endpoint, MessageEvent& event);
   // Also of a port that has closed itself.
   Endpoint::Take take_queued(Endpoint& endpoint, MessageEvent& event);
+  Endpoint::Take find_message(Endpoint& endpoint, ring::Reader::Frame& frame, MessageEvent& event);
+  Endpoint::Take open_frame(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
   Endpoint::Take open_enclosures(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
+  void collect_in_front(Endpoint& endpoint, const ring::Reader::Frame& until);
+  [[noreturn]] void throw_no_room(const wire::Attachments& table, std::error_code refused) const;
   Endpoint::Take end_by_violation(Endpoint& endpoint) noexcept;
   bool enclose(Endpoint& endpoint, const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
                Enclosures& enclosures, std::error_code& refused);
+
+  // requests.cpp
+  static std::uint64_t number_answered(const ring::Reader::Frame& frame) noexcept;
+  // A reply that was taken, by reply_number_: to whoever waits for it.
+  void answer(MessageEvent& event, PendingReply::Call call) noexcept;
+  // Every reply that is there goes to its request, and no other message is touched.
+  std::size_t settle_replies(Endpoint& endpoint);
+  std::size_t settle_replies_ahead(Endpoint& endpoint);
+  void take_ahead(Endpoint& endpoint, const ring::Reader::Frame& frame);
+  bool was_taken_ahead(const ring::Reader::Frame& frame) const noexcept;
+  bool pass_if_taken_ahead(Endpoint& endpoint, const ring::Reader::Frame& frame) noexcept;
+  bool serve_disabled(Endpoint& endpoint);
+  bool waits_ahead(Endpoint& endpoint) noexcept;
+  // Nothing will come any more.
+  void end_waits(ReplyStatus status) noexcept;
 
   // port_events.cpp
   bool serve_earlier(Endpoint& endpoint);
@@ -235,6 +272,12 @@ class PortState final : public LoopSource,
   static constexpr unsigned kOutOfTurn = 0x80;
   std::atomic<std::uint8_t> writing_{0};
   bool lent_ = false;
+  PendingReplies replies_;
+  std::vector<std::uint64_t> taken_ahead_;  // messages that are unread, and replies that were given out
+  std::uint64_t reply_number_ = 0;          // which the reply answers that take_queued() has given
+  std::uint64_t late_replies_ = 0;
+  Callback<void()> readable_;  // and the loop that calls it
+  std::shared_ptr<LoopCore> readable_in_;
   std::uint64_t large_in_hand_bytes_ = 0;  // in files of their own, of these events
 
   std::uint32_t fork_generation_ = os::fork_generation();

@@ -68,6 +68,13 @@ Arrivals::Collected Endpoint::collect(const wire::Attachments& named,
   return collected;
 }
 
+Arrivals::Collected Endpoint::collect_early(const wire::Attachments& named, std::error_code& refused) {
+  const Gate::Stay stay(gate_, nullptr);
+  if (!stay) return Arrivals::Collected::none;
+  return arrivals_.collect_early(socket_.get(), named.generation, named.number, named.descriptor_count,
+                                 refused);
+}
+
 void Endpoint::wake_writer() noexcept {
   const std::lock_guard lock(waking_writer_);
   // [S11] seq_cst fence; pairs with [S10], [L3]: the hand-back comes before the look at who waits for it.
@@ -151,19 +158,43 @@ Endpoint::Wait Endpoint::wait_for_message(std::int64_t deadline_ns, const std::s
   }
 }
 
-Endpoint::Wait Endpoint::light_sleep(std::int64_t deadline_ns, const ThreadSleeper& sleeper,
-                                     std::uint32_t nudges) noexcept {
-  static_cast<void>(fence_for_both(reader_sleeper_, ring::SleepState::on_futex, reader_.place().word()));
-  bool look_again = !reader_.dry() || peer_closed() || !usable();
+template <class Dry>
+bool Endpoint::sleep_on_header(ring::Location place, const void* header, std::int64_t deadline_ns,
+                               const ThreadSleeper& sleeper, std::uint32_t nudges, Dry&& dry) noexcept {
+  static_cast<void>(fence_for_both(reader_sleeper_, ring::SleepState::on_futex, place.word()));
+  bool look_again = !dry() || peer_closed() || !usable();
   if (!look_again) {
     const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), kLightSleepNs);
     // The header's low half is never zero once it is published, so a late sleeper does not fall asleep.
-    const os::Woken woken =
-        os::futex_wait_either(reader_.header_address(), 0, sleeper.nudge_word(), nudges, sleep_ns);
+    const os::Woken woken = os::futex_wait_either(header, 0, sleeper.nudge_word(), nudges, sleep_ns);
     look_again = woken != os::Woken::timed_out;
   }
   announce_awake();
+  return look_again;
+}
+
+Endpoint::Wait Endpoint::light_sleep(std::int64_t deadline_ns, const ThreadSleeper& sleeper,
+                                     std::uint32_t nudges) noexcept {
+  const bool look_again = sleep_on_header(reader_.place(), reader_.header_address(), deadline_ns, sleeper,
+                                          nudges, [this] { return reader_.dry(); });
   return look_again ? Wait::look_again : Wait::timed_out;
+}
+
+// Light sleeps only, and a look for hang-up in between: for a deep one the doorbells would have to be
+// drained, which is safe only with everything read.
+Endpoint::Wait Endpoint::wait_ahead(std::int64_t deadline_ns) noexcept {
+  ThreadSleeper& sleeper = ThreadSleeper::current();
+  const std::uint32_t nudges = sleeper.nudges();  // before the gate, as in wait_for_message
+  const Gate::Stay stay(gate_, &sleeper);
+  if (!stay) return Wait::look_again;
+  while (scout_.dry()) {
+    if (deadline_ns != kForever && os::monotonic_ns() >= deadline_ns) return Wait::timed_out;
+    if (sleep_on_header(scout_.place(), scout_.header_address(), deadline_ns, sleeper, nudges,
+                        [this] { return scout_.dry(); }))
+      break;
+    if (os::hung_up(socket_.get())) notice_hang_up();
+  }
+  return Wait::look_again;
 }
 
 Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Watch& watch,
@@ -198,15 +229,18 @@ void Endpoint::drain_doorbells() noexcept {
   if (reader_.dry()) arrivals_.drain_doorbells(socket_.get());
 }
 
-bool Endpoint::announce_sleep(bool deep, bool for_room) noexcept {
+bool Endpoint::announce_sleep(bool deep, bool for_room, bool ahead) noexcept {
   const Gate::Stay stay(gate_, nullptr);
   if (!stay) return false;
   if (for_room) room_sleeper_.begin(ring::SleepState::on_socket, segment_->geometry().block_count / 2);
-  // A queue that is not enabled waits for the hang-up alone, and its doorbells would fill the socket.
-  if (!reader_.dry()) return true;
+  // A queue that is not enabled waits for the hang-up alone, and its doorbells would fill the socket. While
+  // replies are waited for they may: then the loop's look once a second finds them.
+  const bool dry = reader_.dry();
+  if (!dry && !ahead) return true;
   if (deep) drain_doorbells();
+  const bool scouts = !dry && scout_.dry();
   reader_sleeper_.announce(deep ? ring::SleepState::on_socket : ring::SleepState::on_futex, sleeper_fences_,
-                           reader_.place().word());
+                           (scouts ? scout_.place() : reader_.place()).word());
   return true;
 }
 

@@ -147,6 +147,17 @@ std::uint32_t Reservation::attach_view(const BufferView& view) {
   return shipment_.reach(view);
 }
 
+std::uint64_t Reservation::become_request() noexcept {
+  role_ = ring::FrameHeader::kRequest;
+  return endpoint_ != nullptr ? endpoint_->writer().message_count() : 0;
+}
+
+void Reservation::become_reply(std::uint64_t number) {
+  role_ = ring::FrameHeader::kReply;
+  head_bytes_ = sizeof number;
+  write(&number, sizeof number);
+}
+
 PostResult Reservation::drop(PostResult result) noexcept {
   shipment_.lost();
   return result;
@@ -205,7 +216,8 @@ std::byte* Reservation::room_for(std::size_t frame_bytes) {
   if (place_ == Place::heap) {
     endpoint_->writer().abandon();  // of an attempt that failed
     room = endpoint_->room(frame_bytes);
-    if (room != nullptr && body_bytes_ == 0 && written_bytes != 0) std::memcpy(room, begin_, written_bytes);
+    const std::size_t stays_bytes = body_bytes_ == 0 ? written_bytes : head_bytes_;
+    if (room != nullptr && stays_bytes != 0) std::memcpy(room, begin_, stays_bytes);
   } else if (frame_bytes > static_cast<std::size_t>(end_ - begin_)) {
     room = endpoint_->extend(frame_bytes, written_bytes);
   }
@@ -235,16 +247,15 @@ Reservation::Sent Reservation::try_send(Format format) {
   if (room == nullptr) return endpoint_->usable() ? Sent::full : Sent::closed;
   place_ = Place::heap;  // the ring has it now
   begin_ = cursor_ = end_ = nullptr;
-  endpoint_->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(written_bytes),
-                                                static_cast<unsigned>(format), false, false));
+  endpoint_->publish(header(written_bytes, format, false));
   return Sent::yes;
 }
 
 bool Reservation::make_body() {
-  const std::size_t bytes = written();
+  const std::size_t bytes = written() - head_bytes_;
   if (!endpoint_->writer().large_body_fits(bytes)) return false;
   FileDescriptor file = os::create_body_file(bytes);
-  std::error_code error = os::write_all(file.get(), {begin_, bytes}, 0);
+  std::error_code error = os::write_all(file.get(), {begin_ + head_bytes_, bytes}, 0);
   if (!error) error = os::seal_immutable(file.get());
   if (error) throw_refused(error);
   body_bytes_ = bytes;
@@ -253,7 +264,7 @@ bool Reservation::make_body() {
 }
 
 Reservation::Sent Reservation::send_with_shipment(Format format) {
-  const std::size_t payload_bytes = body_bytes_ != 0 ? 0 : written();
+  const std::size_t payload_bytes = body_bytes_ != 0 ? head_bytes_ : written();
   const std::size_t table_at = ring::round_up_8(payload_bytes);
   const std::size_t table_bytes = shipment_.table_bytes();
   const std::size_t frame_bytes = table_at + table_bytes + sizeof(std::uint64_t);
@@ -285,8 +296,7 @@ Reservation::Sent Reservation::send_with_shipment(Format format) {
   begin_ = cursor_ = end_ = nullptr;
   // Detached, then committed, then woken: whoever sees the message finds ports that nobody else uses.
   shipment_.delivered();
-  endpoint_->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(frame_bytes),
-                                                static_cast<unsigned>(format), true, body_bytes_ != 0));
+  endpoint_->publish(header(frame_bytes, format, true));
   return Sent::yes;
 }
 

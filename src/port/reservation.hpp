@@ -46,6 +46,11 @@ class Reservation final : public Sink {
   // Where the message stands now: an attempt to send it may have moved it.
   std::byte* begin() const noexcept { return begin_; }
 
+  // What is sent wants a reply; returns the number that the reply will name.
+  std::uint64_t become_request() noexcept;
+  // What is sent answers the message of that number. Comes before everything that is written.
+  void become_reply(std::uint64_t number);
+
   // Throws DataCloneError and PortError; after a throw, or when it was full, it may be tried again.
   PostResult send(Format format, std::chrono::nanoseconds patience);
 
@@ -67,6 +72,11 @@ class Reservation final : public Sink {
   Sent try_send(Format format);
   Sent send_with_shipment(Format format);
   bool make_body();
+  ring::FrameHeader header(std::size_t frame_bytes, Format format, bool attachments) const noexcept {
+    return ring::FrameHeader::message(static_cast<std::uint32_t>(frame_bytes), static_cast<unsigned>(format),
+                                      attachments, body_bytes_ != 0)
+        .as(role_);
+  }
   std::byte* room_for(std::size_t frame_bytes);
   PostResult drop(PostResult result) noexcept;
   PostResult drop_doomed() noexcept;
@@ -78,6 +88,9 @@ class Reservation final : public Sink {
   std::unique_ptr<std::byte[]> heap_;
   Shipment shipment_;
   std::uint64_t body_bytes_ = 0;
+  std::uint64_t role_ = 0;  // of a request or a reply, its bit in the header
+  std::size_t head_bytes_ =
+      0;  // of what was written, stay in the frame if the rest goes into a file of its own
 };
 
 }  // namespace portolan::port

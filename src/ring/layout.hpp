@@ -29,7 +29,7 @@ inline constexpr std::size_t kNameTableBytes = 384;
 inline constexpr std::size_t kFirstExtentBytes = 896;
 inline constexpr std::uint32_t kMaxBlocks = 1024;
 inline constexpr std::uint64_t kMagic = 0x4e414c4f54524f50;  // "PORTOLAN"
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 
 enum class Side : std::uint8_t { a = 0, b = 1 };
 constexpr Side other(Side side) noexcept {

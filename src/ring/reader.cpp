@@ -17,14 +17,16 @@ constexpr std::uint32_t kMostMarksInARow = 65'536;
 
 }  // namespace
 
+// Empty: the kernel does not map it.
+std::span<std::byte> Reader::memory_of(Run run) noexcept {
+  if (run == kFirstExtent) return {lines_->first_extent, kFirstExtentBytes};
+  if (blocks_ == nullptr && (blocks_ = store_->map_blocks()) == nullptr) return {};
+  return {blocks_ + run.block * geometry_.block_bytes, run.count * geometry_.block_bytes};
+}
+
 bool Reader::open(Run run) noexcept {
-  std::byte* begin = lines_->first_extent;
-  std::uint64_t bytes = kFirstExtentBytes;
-  if (run != kFirstExtent) {
-    if (blocks_ == nullptr && (blocks_ = store_->map_blocks()) == nullptr) return false;
-    begin = blocks_ + run.block * geometry_.block_bytes;
-    bytes = run.count * geometry_.block_bytes;
-  }
+  const std::span<std::byte> memory = memory_of(run);
+  if (memory.empty()) return false;
   try {
     if (spare_.empty()) spare_.emplace_back();
   } catch (const std::bad_alloc&) {
@@ -32,15 +34,15 @@ bool Reader::open(Run run) noexcept {
   }
   extents_.splice(extents_.end(), spare_, spare_.begin());
   extent_ = &extents_.back();
-  extent_->begin = begin;
-  extent_->bytes = bytes;
+  extent_->begin = memory.data();
+  extent_->bytes = memory.size();
   extent_->run = run;
   extent_->left = false;
   // [P4] relaxed; pairs with [P1]: nobody else knows the extent yet.
   extent_->holders.store(1, std::memory_order_relaxed);
-  begin_ = begin;
-  end_ = begin + bytes;
-  next_ = begin + kExtentHeadBytes;
+  begin_ = memory.data();
+  end_ = begin_ + memory.size();
+  next_ = begin_ + kExtentHeadBytes;
   extent_word_ = Location(run, 0).word();
   return true;
 }

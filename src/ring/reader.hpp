@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <list>
 #include <mutex>
+#include <span>
 #include <utility>
 
 #include "ring/block_map.hpp"
@@ -165,6 +166,10 @@ class Reader : public lane::ReadCursor {
     return lent_ == kShut ? taken_bytes_ : passed_bytes_ + FrameHeader{lent_}.payload_bytes();
   }
   std::uint64_t passed_count() const noexcept { return passed_count_; }
+  // All that the ring can hold at once.
+  std::uint64_t most_unread_frames() const noexcept {
+    return (geometry_.direction_bytes() + kFirstExtentBytes) / kHeaderBytes;
+  }
 
   // For an event that ends after this reader's time: the ring is somebody else's by now.
   void unpin(Extent& extent) noexcept {
@@ -181,6 +186,8 @@ class Reader : public lane::ReadCursor {
   }
 
  private:
+  friend class Scout;
+
   void describe(FrameHeader header, Frame& frame) const noexcept {
     frame = {header, next_ + kHeaderBytes, extent_, taken_count(),
              static_cast<std::uint64_t>(next_ - begin_) + header.frame_bytes()};
@@ -203,6 +210,7 @@ class Reader : public lane::ReadCursor {
   }
   Look look_closer(FrameHeader header, Frame& frame) noexcept;
   Look follow(Run run) noexcept;
+  std::span<std::byte> memory_of(Run run) noexcept;
   bool open(Run run) noexcept;
   bool valid(Run run) const noexcept;
   void hand_back() noexcept;

@@ -30,6 +30,8 @@ wire::Attachment of_kind(wire::AttachmentKind kind, std::uint64_t size_bytes = 0
 }
 const wire::Attachment kDescriptor = of_kind(wire::AttachmentKind::descriptor);
 
+constexpr std::array<std::byte, 8> kEight{};
+
 struct Misdeed {
   std::string name;
   std::function<void(HostilePeer&)> commit;
@@ -41,7 +43,24 @@ std::vector<Misdeed> in_the_ring() {
       {"a mark that names a descriptor",
        [](HostilePeer& peer) { peer.publish_table({{kDescriptor}}, 1, false, 0, true); }},
       {"a frame of an unknown kind", [](HostilePeer& peer) { peer.publish(ring::FrameHeader{0x7}, {}); }},
-      {"a frame with unknown bits", [](HostilePeer& peer) { peer.publish(ring::FrameHeader{0x401}, {}); }},
+      {"a frame with unknown bits", [](HostilePeer& peer) { peer.publish(ring::FrameHeader{0x1001}, {}); }},
+      {"a frame that is a request and a reply",
+       [](HostilePeer& peer) {
+         peer.publish(ring::FrameHeader::message(8, 1, false, false).as_request().as_reply(), kEight);
+       }},
+      {"a reply that does not say to what",
+       [](HostilePeer& peer) {
+         peer.publish(ring::FrameHeader::message(0, 1, false, false).as_reply(), {});
+       }},
+      {"a mark that is a reply",
+       [](HostilePeer& peer) { peer.publish(ring::FrameHeader::mark(8).as_reply(), kEight); }},
+      {"a reply with a table and no room for what it answers",
+       [](HostilePeer& peer) {
+         std::array<std::byte, wire::attachments_bytes(1) + 8> payload{};  // its last word: of no bytes
+         wire::write_attachments(std::span(payload).first(wire::attachments_bytes(1)), 2, 1, {{kDescriptor}});
+         const auto size_bytes = static_cast<std::uint32_t>(payload.size());
+         peer.publish(ring::FrameHeader::message(size_bytes, 1, true, false).as_reply(), payload);
+       }},
       {"a JUMP out of the direction",
        [](HostilePeer& peer) {
          peer.publish(ring::FrameHeader::jump({1023, 9}), {});
@@ -161,6 +180,31 @@ TEST_CASE("what no correct peer writes into the ring ends that channel with prot
   for (const Misdeed& misdeed : in_the_ring()) {
     ends_what_is_read_by_hand(misdeed);
     ends_what_a_loop_reads(misdeed);
+  }
+}
+
+TEST_CASE("a peer that misbehaves ahead of unread messages ends a request, and the channel with it") {
+  for (const Misdeed& misdeed : in_the_ring()) {
+    INFO(misdeed.name);
+    const PortCensus census;
+    MessageChannel channel;
+    HostilePeer peer(std::move(channel.port2));
+    Reply reply = channel.port1.request("question", {.timeout = kPatience});
+    peer.publish_text("in front");
+    misdeed.commit(peer);
+    // What a look ahead need not look at is found when it is read.
+    peer.publish(ring::FrameHeader::message(8, 1, false, false).as_reply(), kEight);
+    bool answered = true;
+    try {
+      static_cast<void>(reply.get());
+    } catch (const RequestError& error) {
+      answered = false;
+      CHECK(error.status() == ReplyStatus::closed);
+    }
+    if (!answered) continue;
+    CHECK(channel.port1.receive()->text() == "in front");
+    CHECK(channel.port1.receive().status() == ReceiveStatus::closed);
+    CHECK(peer.closed_word() == kProtocolError);
   }
 }
 

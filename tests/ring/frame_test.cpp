@@ -29,6 +29,25 @@ TEST_CASE("a message's header says what was put into it") {
   }
 }
 
+TEST_CASE("requests and replies are messages that are not plain") {
+  const FrameHeader plain = FrameHeader::message(8, 2, false, false);
+  CHECK(plain.as_request().is_request());
+  CHECK(!plain.as_request().is_reply());
+  CHECK(plain.as_reply().is_reply());
+  CHECK(!plain.as_reply().is_request());
+  for (const FrameHeader header : {plain.as_request(), plain.as_reply()}) {
+    CHECK(header.known());
+    CHECK(!header.plain_message());
+    CHECK(header.kind() == Kind::message);
+    CHECK(header.format() == 2);
+    CHECK(header.payload_bytes() == 8);
+  }
+  CHECK(FrameHeader::message(0, 2, false, false).as_request().known());
+  CHECK(!FrameHeader::message(7, 2, false, false).as_reply().known());
+  CHECK(!plain.as_request().as_reply().known());
+  CHECK(!FrameHeader::mark(8).as_reply().known());
+}
+
 TEST_CASE("the low half of every header that is published is not zero, since readers sleep on it") {
   CHECK(static_cast<std::uint32_t>(FrameHeader::message(0, 0, false, false).word()) != 0);
   CHECK(static_cast<std::uint32_t>(FrameHeader::mark(0).word()) != 0);
@@ -48,12 +67,17 @@ TEST_CASE("a random word is known only if its kind is and its spare bits are zer
   for (int round = 0; round < 100'000; ++round) {
     // A third without high bits, a third with spare bits only, the rest anything.
     std::uint64_t word = dice.word();
-    if (dice.one_in(3)) word &= 0xffffffff000003ff;
+    if (dice.one_in(3)) word &= 0xffffffff00000fff;
     const unsigned kind = word & 0xf;
     // Only a message has a large body, and room for its size.
     const bool large_fits = (word & 0x200) == 0 || (kind == 1 && word >> 32 >= 8);
+    // Only a message is a request or a reply, never both, and a reply has room for the number that it
+    // answers.
+    const unsigned correlation = word >> 10 & 3;
+    const bool correlation_fits =
+        correlation == 0 || (kind == 1 && (correlation == 1 || (correlation == 2 && word >> 32 >= 8)));
     HOLDS(FrameHeader(word).known() ==
-          ((word >> 10 & 0x3fffff) == 0 && kind >= 1 && kind <= 3 && large_fits));
+          ((word >> 12 & 0xfffff) == 0 && kind >= 1 && kind <= 3 && large_fits && correlation_fits));
     if (FrameHeader(word).plain_message()) HOLDS(FrameHeader(word).known());
   }
 }

@@ -13,6 +13,7 @@
 #include <deque>
 #include <span>
 
+#include "ring/scout.hpp"
 #include "ring_ends.hpp"
 #include "ring_memory.hpp"
 
@@ -204,6 +205,17 @@ class HostileRing {
       release(readers_.back(), oldest ? frames_.front() : frames_.back());
       oldest ? frames_.pop_front() : frames_.pop_back();
     }
+    look_ahead();
+  }
+  void look_ahead() {
+    if (readers_.empty()) return;
+    ring::Scout scout(readers_.back());
+    ring::Reader::Frame frame;
+    std::uint64_t calls = 0;
+    for (; calls < kMostCalls && scout.look(frame) == ring::Reader::Look::message; ++calls)
+      require(inside(frame.payload, ring::round_up_8(frame.header.payload_bytes()) + ring::kHeaderBytes));
+    require(calls < kMostCalls);
+    static_cast<void>(scout.dry());
   }
 
   RingMemory& memory_;

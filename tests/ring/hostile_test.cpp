@@ -6,6 +6,7 @@
 
 #include "hostile_ring.hpp"
 #include "random_seed.hpp"
+#include "ring/scout.hpp"
 #include "ring_ends.hpp"
 #include "ring_memory.hpp"
 
@@ -104,6 +105,32 @@ TEST_CASE("a reader takes JUMPs without a frame, and marks without an end, for a
     REQUIRE(marks < 1'000'000);
     looked = ring.reader.look(frame);
     if (looked == Reader::Look::mark) ring.reader.skip_mark(frame);
+  }
+  CHECK(looked == Reader::Look::violation);
+}
+
+TEST_CASE("a look ahead follows no JUMPs in a circle for ever") {
+  Ring ring;
+  ring.put_first(kExtentHeadBytes, message_header(0));
+  ring.put_first(kExtentHeadBytes + 8, FrameHeader::jump({3, 1}));
+  SUBCASE("of messages") {
+    ring.put({3, 1}, kExtentHeadBytes, message_header(0));
+    ring.put({3, 1}, kExtentHeadBytes + 8, FrameHeader::jump({3, 1}));
+  }
+  SUBCASE("of marks") {
+    ring.put({3, 1}, kExtentHeadBytes, FrameHeader::mark(0));
+    ring.put({3, 1}, kExtentHeadBytes + 8, FrameHeader::jump({3, 1}));
+  }
+  SUBCASE("of nothing") {
+    ring.put({3, 1}, kExtentHeadBytes, FrameHeader::jump({3, 1}));
+  }
+  REQUIRE(ring.reader.adopt(Adoption::after_death));
+  Scout scout(ring.reader);
+  Reader::Frame frame;
+  Reader::Look looked = Reader::Look::message;
+  for (int looks = 0; looked == Reader::Look::message; ++looks) {
+    REQUIRE(looks < 1'000'000);
+    looked = scout.look(frame);
   }
   CHECK(looked == Reader::Look::violation);
 }

@@ -2,7 +2,7 @@
 
 // A ring under random operations of both ends, moves and deaths of owners among them, beside a model that is
 // too simple to be wrong: messages are numbered and posted in order, so the model is a list of sizes, how
-// many were taken, passed and ever handed out, and which are in hand.
+// many were taken, passed, ever handed out and seen ahead, and which are in hand.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "random_seed.hpp"
+#include "ring/scout.hpp"
 #include "ring_ends.hpp"
 #include "ring_memory.hpp"
 
@@ -34,6 +35,7 @@ class RingMachine {
     if (dice_.one_in(500)) writer_weight_ = dice_.roll(5, 95);
     if (dice_.one_in(200)) return change_hands();
     if (dice_.roll(1, 100) <= writer_weight_) return dice_.one_in(30) ? mark() : write();
+    if (dice_.one_in(10)) look_ahead();
     read();
   }
 
@@ -142,6 +144,26 @@ class RingMachine {
     const std::uint64_t bytes = dice_.one_in(2) ? 0 : dice_.roll(1, 60);
     if (writer().reserve(bytes) == nullptr) return;
     writer().commit(ring::FrameHeader::mark(static_cast<std::uint32_t>(bytes)));
+  }
+
+  // Shows what is unread, each message once, and changes nothing.
+  void look_ahead() {
+    if (dice_.one_in(20)) {
+      scout_->start_over();
+      seen_ = taken_;
+    }
+    seen_ = std::max(seen_, taken_);
+    ring::Reader::Frame frame;
+    for (std::uint64_t most = dice_.roll(1, 40); most != 0 && seen_ < posted_; --most, ++seen_) {
+      HOLDS(scout_->look(frame) == ring::Reader::Look::message);
+      HOLDS(frame.sequence == seen_);
+      const Posted message = messages_[seen_ - first_message_];
+      HOLDS(frame.header.payload_bytes() == message.bytes);
+      HOLDS(has_pattern(frame.payload, message.pattern_bytes(), seen_));
+    }
+    if (seen_ != posted_) return;
+    HOLDS(scout_->look(frame) == ring::Reader::Look::nothing);
+    if (seen_ > taken_) HOLDS(scout_->dry());  // else a mark may lie in front, which is the reader's to pass
   }
 
   bool take() {
@@ -254,11 +276,12 @@ class RingMachine {
     kept_.clear();
     reader_.emplace(memory_.lines(), memory_.geometry(), memory_);
     HOLDS(reader().adopt(how));
+    scout_.emplace(reader());
     HOLDS(reader().passed_count() == passed_);
     HOLDS(reader().taken_count() == passed_);
     let_go_large_bytes_ = passed_large_bytes_;
     HOLDS(writer().unread_large_bytes() == posted_large_bytes_ - let_go_large_bytes_);
-    taken_ = passed_;
+    taken_ = seen_ = passed_;
     marked_below_ = handed_;
   }
 
@@ -267,6 +290,7 @@ class RingMachine {
   bool refusals_;
   std::optional<ring::Writer> writer_;
   std::optional<ring::Reader> reader_;
+  std::optional<ring::Scout> scout_;
   std::uint64_t writer_weight_ = 50;
   std::deque<Posted> messages_;  // from first_message_ on
   std::uint64_t first_message_ = 0;
@@ -277,6 +301,7 @@ class RingMachine {
   std::uint64_t let_go_large_bytes_ = 0;  // events may end before and after their message is passed
   std::uint64_t taken_ = 0;
   std::uint64_t passed_ = 0;
+  std::uint64_t seen_ = 0;          // ahead of the reader
   std::uint64_t handed_ = 0;        // ever
   std::uint64_t marked_below_ = 0;  // handed out by earlier owners
   std::vector<Held> in_hand_;

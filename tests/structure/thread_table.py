@@ -5,7 +5,7 @@
 usage: thread_table.py ROOT | thread_table.py --selftest
 
 A row whose last cell is "yes" is about a check, and begins with its function in backticks. A check names its function:
-check_thread("run") is EventLoop::run, check_loop_thread("start") is MessagePort::start.
+check_thread("run") is EventLoop::run, check_loop_thread("start") is MessagePort::start, "Reply::get" says it itself.
 """
 import pathlib
 import re
@@ -22,8 +22,8 @@ def checks_of(root):
     found = {}
     for path in source_tree.files(root, (".cpp",), ("src/port",)):
         for call, arguments in CHECK.findall(source_tree.read(root, path)):
-            for name in re.findall(r'"(\w+)"', arguments):
-                found.setdefault(f"{CLASS_OF[call]}::{name}", path)
+            for name in re.findall(r'"([\w:]+)"', arguments):
+                found.setdefault(name if "::" in name else f"{CLASS_OF[call]}::{name}", path)
     return found
 
 

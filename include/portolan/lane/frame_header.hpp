@@ -29,9 +29,10 @@ struct Run {
 };
 inline constexpr Run kFirstExtent{0, 0};
 
-// bits 0-3 kind | 4-7 format | 8 attachments | 9 large body | 10-31 zero | 32-63 payload bytes, or the JUMP's
-// run. With a large body the payload ends with its size, so that an adopter can count it. The kind is never
-// zero, so the low half is the futex word of a reader in light sleep.
+// bits 0-3 kind | 4-7 format | 8 attachments | 9 large body | 10 request | 11 reply | 12-31 zero |
+// 32-63 payload bytes, or the JUMP's run. With a large body the payload ends with its size, so that an
+// adopter can count it; that of a reply begins with the number of the message that it answers. The kind is
+// never zero, so the low half is the futex word of a reader in light sleep.
 class FrameHeader {
  public:
   constexpr FrameHeader() noexcept = default;
@@ -53,11 +54,19 @@ class FrameHeader {
                        static_cast<unsigned>(Kind::mark)};
   }
 
+  /// The same message as one that wants a reply, and as a reply.
+  constexpr FrameHeader as_request() const noexcept { return as(kRequest); }
+  constexpr FrameHeader as_reply() const noexcept { return as(kReply); }
+  static constexpr std::uint64_t kRequest = 0x400, kReply = 0x800;
+  constexpr FrameHeader as(std::uint64_t role) const noexcept { return FrameHeader{word_ | role}; }
+
   constexpr std::uint64_t word() const noexcept { return word_; }
   constexpr Kind kind() const noexcept { return static_cast<Kind>(word_ & 0xf); }
   constexpr unsigned format() const noexcept { return static_cast<unsigned>(word_ >> 4 & 0xf); }
   constexpr bool attachments() const noexcept { return (word_ & 0x100) != 0; }
   constexpr bool large_body() const noexcept { return (word_ & 0x200) != 0; }
+  constexpr bool is_request() const noexcept { return (word_ & kRequest) != 0; }
+  constexpr bool is_reply() const noexcept { return (word_ & kReply) != 0; }
   constexpr bool plain_message() const noexcept {
     return (word_ & 0xffffff0f) == static_cast<unsigned>(Kind::message);
   }
@@ -68,11 +77,16 @@ class FrameHeader {
   }
   // Kinds and bits that this version knows; a peer may write anything.
   constexpr bool known() const noexcept {
-    return (word_ & 0xfffffc00) == 0 && kind() >= Kind::message && kind() <= Kind::mark &&
-           (!large_body() || (kind() == Kind::message && payload_bytes() >= 8));
+    return (word_ & 0xfffff000) == 0 && kind() >= Kind::message && kind() <= Kind::mark &&
+           (!large_body() || (kind() == Kind::message && payload_bytes() >= 8)) &&
+           ((word_ & (kRequest | kReply)) == 0 || known_correlation());
   }
 
  private:
+  constexpr bool known_correlation() const noexcept {
+    return kind() == Kind::message && is_request() != is_reply() && (!is_reply() || payload_bytes() >= 8);
+  }
+
   std::uint64_t word_ = 0;
 };
 

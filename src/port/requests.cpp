@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Requests and their replies: docs/ring-protocol.md, "Requests and replies". A reply may be taken while other
+// messages are unread in front of it; it is copied out, and its frame is passed in its turn.
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <portolan/event_loop.hpp>
+
+#include "os/pause.hpp"
+#include "port/enclosures.hpp"
+#include "port/port_state.hpp"
+#include "port/reporting.hpp"
+#include "port/reservation.hpp"
+#include "wire/bytes.hpp"
+
+namespace portolan::port {
+
+namespace {
+
+std::int64_t deadline_after(std::chrono::nanoseconds patience) noexcept {
+  const std::int64_t now_ns = os::monotonic_ns();
+  if (patience.count() > std::numeric_limits<std::int64_t>::max() - now_ns) return kForever;
+  return now_ns + std::max<std::int64_t>(0, patience.count());
+}
+
+}  // namespace
+
+std::uint64_t PortState::number_answered(const ring::Reader::Frame& frame) noexcept {
+  const auto word = wire::load_once<sizeof(std::uint64_t)>({frame.payload, sizeof(std::uint64_t)});
+  return wire::get<std::uint64_t>(word, 0);
+}
+
+std::shared_ptr<PendingReply> PortState::request(void* value, void (*encoder)(void*, Sink&), Format format,
+                                                 const RequestOptions& options,
+                                                 std::shared_ptr<Listeners> listeners) {
+  Reservation reservation(shared_from_this(), 0, Writing::message);
+  reservation.check_list(options.transfer);
+  encoder(value, reservation);
+  auto reply = std::make_shared<PendingReply>(weak_from_this(), std::move(listeners),
+                                              deadline_after(options.timeout), name());
+  reply->set_number(reservation.become_request());
+  // Before it is posted, since its reply may come before this returns.
+  replies_.add(reply);
+  PostResult result = PostResult::full;
+  try {
+    result = reservation.send(format, std::chrono::nanoseconds::zero());
+  } catch (...) {
+    forget_request(reply->number());
+    throw;
+  }
+  if (result == PostResult::posted) return reply;
+  forget_request(reply->number());
+  if (result == PostResult::full) return nullptr;
+  reply->settle(result == PostResult::detached ? ReplyStatus::detached : ReplyStatus::closed, nullptr,
+                PendingReply::Call::later);
+  return reply;
+}
+
+PostResult PortState::reply(std::uint64_t number, void* value, void (*encoder)(void*, Sink&), Format format,
+                            const PostOptions& options) {
+  Reservation reservation(shared_from_this(), 0, Writing::message);
+  reservation.check_list(options.transfer);
+  reservation.become_reply(number);
+  encoder(value, reservation);
+  return reservation.send(format, std::chrono::nanoseconds::zero());
+}
+
+void PortState::answer(MessageEvent& event, PendingReply::Call call) noexcept {
+  if (const std::shared_ptr<PendingReply> reply = replies_.take(reply_number_))
+    return reply->settle(ReplyStatus::answered, &event, call);
+  ++late_replies_;
+  const MessageEvent dropped = std::move(event);
+}
+
+bool PortState::was_taken_ahead(const ring::Reader::Frame& frame) const noexcept {
+  return std::find(taken_ahead_.begin(), taken_ahead_.end(), frame.sequence) != taken_ahead_.end();
+}
+
+// A reply that was given out ahead of its turn.
+bool PortState::pass_if_taken_ahead(Endpoint& endpoint, const ring::Reader::Frame& frame) noexcept {
+  const auto found = std::find(taken_ahead_.begin(), taken_ahead_.end(), frame.sequence);
+  if (found == taken_ahead_.end()) return false;
+  taken_ahead_.erase(found);
+  const std::uint64_t large_bytes = ring::large_body_bytes(frame.header, frame.payload);
+  large_in_hand_bytes_ += large_bytes;
+  endpoint.reader().take(frame);
+  release(frame.sequence, frame.payload, frame.header.payload_bytes(), large_bytes);
+  return true;
+}
+
+std::size_t PortState::settle_replies(Endpoint& endpoint) {
+  std::size_t settled = 0;
+  ring::Reader::Frame frame;
+  MessageEvent event{"message"};
+  // In their turn they are taken as any message is, in place.
+  for (;; ++settled) {
+    const Endpoint::Take found = find_message(endpoint, frame, event);
+    if (found != Endpoint::Take::message) return settled;
+    if (!frame.header.is_reply()) break;
+    if (pass_if_taken_ahead(endpoint, frame)) continue;
+    if (take_queued(endpoint, event) == Endpoint::Take::reply) answer(event, PendingReply::Call::later);
+  }
+  return settled + settle_replies_ahead(endpoint);
+}
+
+std::size_t PortState::settle_replies_ahead(Endpoint& endpoint) {
+  std::size_t settled = 0;
+  ring::Reader::Frame frame;
+  while (!replies_.empty()) {
+    switch (endpoint.scout().look(frame)) {
+      case ring::Reader::Look::message:
+        break;
+      case ring::Reader::Look::violation:
+        end_by_violation(endpoint);
+        return settled;
+      default:
+        return settled;
+    }
+    if (!frame.header.is_reply() || !replies_.has(number_answered(frame))) continue;
+    if (was_taken_ahead(frame)) continue;
+    try {
+      take_ahead(endpoint, frame);
+    } catch (...) {
+      endpoint.scout().start_over();
+      throw;
+    }
+    ++settled;
+  }
+  return settled;
+}
+
+// The payload is copied: an event in place would hold the cursor where it is, and its extent is not the
+// reader's yet.
+void PortState::take_ahead(Endpoint& endpoint, const ring::Reader::Frame& frame) {
+  taken_ahead_.reserve(taken_ahead_.size() + 1);
+  MessageEvent event{"message"};
+  if (frame.header.attachments()) collect_in_front(endpoint, frame);
+  if (open_frame(endpoint, frame, event) != Endpoint::Take::message) return;
+  if (event.enclosures_ == nullptr) event.enclosures_ = new Enclosures();
+  Enclosures& enclosures = *event.enclosures_;
+  if (!enclosures.body && !enclosures.private_copy && event.size_bytes_ != 0) {
+    enclosures.private_copy.reset(new std::byte[event.size_bytes_]);
+    std::memcpy(enclosures.private_copy.get(), event.data_, event.size_bytes_);
+    event.data_ = enclosures.private_copy.get();
+  }
+  taken_ahead_.push_back(frame.sequence);
+  reply_number_ = number_answered(frame);
+  answer(event, PendingReply::Call::later);
+}
+
+void PortState::wait_for_reply(PendingReply& reply) {
+  check_loop_thread("Reply::get");
+  while (reply.status() == ReplyStatus::pending) {
+    check_process("Reply::get");
+    Endpoint* const endpoint = use();
+    if (endpoint == nullptr || endpoint->status() == Status::detached)
+      return end_waits(ReplyStatus::detached);
+    settle_replies(*endpoint);
+    if (reply.status() != ReplyStatus::pending) return;
+    if (endpoint->status() == Status::closed || (endpoint->peer_closed() && endpoint->scout().dry())) {
+      // What was published before the end is found by one more look.
+      settle_replies(*endpoint);
+      return end_waits(ReplyStatus::closed);
+    }
+    const Endpoint::Wait woken = endpoint->dry() ? endpoint->wait_for_message(reply.deadline_ns(), {})
+                                                 : endpoint->wait_ahead(reply.deadline_ns());
+    if (woken == Endpoint::Wait::timed_out) {
+      forget_request(reply.number());
+      reply.settle(ReplyStatus::timed_out, nullptr, PendingReply::Call::later);
+    } else if (woken == Endpoint::Wait::refused) {
+      throw PortError(endpoint->refused(), "Reply::get(" + name() + "): no descriptors to sleep on (" +
+                                               endpoint->refused().message() +
+                                               "); close some or raise RLIMIT_NOFILE (ulimit -n)");
+    }
+  }
+}
+
+std::shared_ptr<LoopCore> PortState::bind_for_replies(const std::shared_ptr<Listeners>& listeners) {
+  if (!attachment_) bind(EventLoop::current(), listeners);
+  if (!attachment_) return end_waits(ReplyStatus::closed), nullptr;
+  look_again();
+  return attachment_.core();
+}
+
+void PortState::when_readable(Callback<void()> call, std::shared_ptr<Listeners> listeners) {
+  check_process("when_readable");
+  check_loop_thread("when_readable");
+  readable_ = {};
+  if (!call) return;
+  if (enabled_)
+    throw InvalidStateError(
+        "when_readable(" + name() +
+        "): the queue is enabled, and its messages go to on_message; use one or the other");
+  const std::shared_ptr<LoopCore> loop =
+      attachment_ ? attachment_.core() : EventLoopAccess::core(EventLoop::current());
+  if (!attachment_) bind(EventLoop::current(), std::move(listeners));
+  if (!attachment_) return loop->post(std::move(call));  // there is nothing to wait for
+  readable_ = std::move(call);
+  readable_in_ = loop;
+  look_again();
+}
+
+bool PortState::waits_ahead(Endpoint& endpoint) noexcept {
+  return readable_ || (!replies_.empty() && !endpoint.scout().dry());
+}
+
+bool PortState::serve_disabled(Endpoint& endpoint) {
+  if (retrying_ || (replies_.empty() && !readable_) || endpoint.dry()) return false;
+  try {
+    if (settle_replies(endpoint) != 0) return true;
+  } catch (const std::exception&) {  // the kernel, or no memory
+    retry_later();
+    return false;
+  }
+  if (!readable_ || endpoint.dry()) return false;
+  Callback<void()> call = std::move(readable_);
+  readable_in_.reset();
+  try {
+    call();
+  } catch (...) {
+    static_cast<void>(report(std::current_exception()));
+  }
+  return true;
+}
+
+void PortState::end_waits(ReplyStatus status) noexcept {
+  replies_.settle_all(status);
+  const std::shared_ptr<LoopCore> loop = std::move(readable_in_);
+  if (!loop || !readable_) return;
+  try {
+    loop->post(std::move(readable_));
+  } catch (const std::bad_alloc&) {  // he hears of it with the next thing that happens in his loop
+  }
+}
+
+}  // namespace portolan::port
