@@ -19,6 +19,7 @@
 #include <portolan/callback.hpp>
 #include <portolan/close_event.hpp>
 #include <portolan/codec.hpp>
+#include <portolan/drained.hpp>
 #include <portolan/error.hpp>
 #include <portolan/event_target.hpp>
 #include <portolan/export.hpp>
@@ -58,6 +59,12 @@ struct Buffered {
   std::uint64_t bytes = 0;
 };
 
+/// How much is worth a wake-up: so many messages or so many bytes, whichever comes first; zero: no matter.
+struct Threshold {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+};
+
 /// Who made the channel, as the kernel tells; a port that was handed on may be anybody else's by now.
 struct Peer {
   std::uint32_t uid = 0;
@@ -74,8 +81,12 @@ struct ChannelInfo {
   std::uint64_t bytes_posted = 0;
   std::uint64_t messages_received = 0;
   std::uint64_t bytes_received = 0;
-  std::uint64_t adoptions = 0;     ///< how often this end has found a new owner
-  std::uint64_t late_replies = 0;  ///< dropped by this owner, as nobody waited for them any more
+  std::uint64_t adoptions = 0;  ///< how often this end has found a new owner
+  // Of this owner alone:
+  std::uint64_t posts_refused = 0;   ///< that found no room, and did not wait for it
+  std::uint64_t waits_for_room = 0;  ///< of post_message_for()
+  std::uint64_t waited_for_room_ns = 0;
+  std::uint64_t late_replies = 0;  ///< dropped, as nobody waited for them any more
 };
 
 /// One end of a channel. Move-only; default-constructed it is detached; its destructor closes it.
@@ -150,6 +161,9 @@ class PORTOLAN_API MessagePort final : public EventTarget {
         format_of<std::remove_cvref_t<T>>(), options);
   }
 
+  /// Requests of this port that have neither a reply nor an error yet. From any thread.
+  [[nodiscard]] std::size_t pending_requests() const noexcept;
+
   // ---- receiving without events
 
   /// The next message; waits for it. Throws PortError if the kernel has no descriptors for the message's
@@ -217,14 +231,26 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   }
   void on_close(std::nullptr_t) & { set_handler("close", {}); }
 
-  /// There is room again after a post found none: F takes an Event&.
+  /// There is room again after a post found none, half of the channel, or as much as leaves no more than
+  /// `low_water` unread: F takes an Event&.
   template <class F>
   requires EventListener<F>
   void on_drain(F handler) & {
     set_handler("drain", as_callback(std::move(handler)));
     bind();
   }
+  template <class F>
+  requires EventListener<F>
+  void on_drain(Buffered low_water, F handler) & {
+    set_low_water(low_water);
+    on_drain(std::move(handler));
+  }
   void on_drain(std::nullptr_t) & { set_handler("drain", {}); }
+
+  /// Has the loop leave messages alone until as many, or as much, as `least` says are there, or the other end
+  /// is gone; then it delivers until none is left. Looks once a millisecond while fewer are there. What is
+  /// below it when nothing more comes stays. receive() and its like take no notice of it.
+  void set_threshold(Threshold least) noexcept;
 
   /// Has the loop call `call` once when a receive would give something, a message or the end: at once, if
   /// there is something. The queue stays disabled, and nothing is lost; binds the port. A second one takes
@@ -262,6 +288,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   /// What was posted on this end, by whichever owner, and not read yet; nothing once it is closed or
   /// detached.
   [[nodiscard]] Buffered buffered_amount() const noexcept;
+  /// To wait until the peer has read everything that was posted up to now. Belongs to the posting thread.
+  [[nodiscard]] Drained drained() const;
   /// Throws PortError, or InvalidStateError if detached or closed.
   [[nodiscard]] Peer peer() const;
   /// The counters are of this end, over all its owners. A port that never had a channel, or was released,
@@ -352,6 +380,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   void set_message_handler(ListenerCallback handler);
   static void dispatch_message_error(MessageEvent& message, std::string_view why);
   void bind();
+  void set_low_water(Buffered mark) noexcept;
   void attach_to(std::shared_ptr<port::PortState> state) noexcept;
   std::shared_ptr<port::PortState> detach() noexcept;
 

@@ -26,6 +26,8 @@ class Received {
  public:
   Received() noexcept = default;
   explicit Received(ReceiveStatus status) noexcept : outcome_(status) {}
+  explicit Received(MessageEvent event) noexcept
+      : event_(std::move(event)), outcome_(ReceiveStatus::message) {}
   /// The moved-from one is empty.
   Received(Received&& other) noexcept
       : event_(std::move(other.event_)), outcome_(std::exchange(other.outcome_, ReceiveStatus::empty)) {}

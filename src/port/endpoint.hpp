@@ -97,6 +97,7 @@ class Endpoint final : public ForkGuarded {
   int socket() const noexcept { return socket_.get(); }
   ring::Reader& reader() noexcept { return reader_; }
   ring::Writer& writer() noexcept { return writer_; }
+  const ring::Writer& writer() const noexcept { return writer_; }
   Gate& gate() noexcept { return gate_; }
   lane::Waker& reader_waker() noexcept { return reader_waker_; }
 
@@ -115,6 +116,10 @@ class Endpoint final : public ForkGuarded {
   }
   // Messages and bytes that the peer has not read.
   std::pair<std::uint64_t, std::uint64_t> unread() noexcept;
+  // Messages that the peer's end has read, by whichever owner.
+  std::uint64_t read_by_peer() noexcept;
+  // Messages and bytes that are here unread, as the peer says.
+  std::pair<std::uint64_t, std::uint64_t> waiting() noexcept;
 
   // ---- out (the posting thread)
   std::byte* room(std::uint64_t payload_bytes) noexcept {

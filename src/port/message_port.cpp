@@ -110,6 +110,10 @@ Reply MessagePort::submit_request(void* value, Encoder encoder, Format format,
   return Reply(std::move(reply));
 }
 
+std::size_t MessagePort::pending_requests() const noexcept {
+  return state_ ? state_->pending_requests() : 0;
+}
+
 void MessageEvent::send_reply(void* value, void (*encoder)(void*, Sink&), Format format,
                               const PostOptions& options) {
   if (!is_request() || lanes_ == nullptr)
@@ -199,6 +203,20 @@ void MessagePort::attach(EventLoop& loop) {
   if (state_) state_->bind(loop, port::EventTargetAccess::listeners(*this));
 }
 
+void MessagePort::set_low_water(Buffered mark) noexcept {
+  if (state_) state_->set_low_water(mark);
+}
+
+void MessagePort::set_threshold(Threshold least) noexcept {
+  if (state_) state_->set_threshold(least);
+}
+
+Drained MessagePort::drained() const {
+  if (!state_) return {};
+  const port::Endpoint* const endpoint = state_->use();
+  return endpoint != nullptr ? Drained(state_, endpoint->writer().message_count()) : Drained();
+}
+
 void MessagePort::ref() noexcept {
   if (state_) state_->set_ref(true);
 }
@@ -262,6 +280,9 @@ ChannelInfo MessagePort::info() const {
   about.bytes_received = endpoint->reader().taken_bytes();
   about.adoptions = endpoint->adoptions();
   about.late_replies = state_->late_replies();
+  about.posts_refused = state_->stalls().refused;
+  about.waits_for_room = state_->stalls().waits;
+  about.waited_for_room_ns = state_->stalls().waited_ns;
   return about;
 }
 

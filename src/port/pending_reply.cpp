@@ -63,7 +63,7 @@ void PendingReply::when_settled(Callback<void()> settled) {
   if (!loop) loop = EventLoopAccess::core(EventLoop::current());
   std::unique_lock lock(mutex_);
   if (taken_ || settled_)
-    throw InvalidStateError("on_reply(" + name_ + "): this reply was taken before; take each one once");
+    throw InvalidStateError("on_reply(" + name() + "): this reply was taken before; take each one once");
   if (status_ != ReplyStatus::pending) {
     lock.unlock();
     return loop->post(std::move(settled));
@@ -80,29 +80,35 @@ void PendingReply::when_settled(Callback<void()> settled) {
                             });
 }
 
+// For what is thrown.
+std::string PendingReply::name() const {
+  const std::shared_ptr<PortState> port = port_.lock();
+  return port ? port->name() : "a port that is gone";
+}
+
 MessageEvent PendingReply::take() {
   const std::lock_guard lock(mutex_);
   if (std::exchange(taken_, true))
-    throw InvalidStateError("Reply::get(" + name_ + "): this reply was taken before; take each one once");
+    throw InvalidStateError("Reply::get(" + name() + "): this reply was taken before; take each one once");
   switch (status_) {
     case ReplyStatus::answered:
       return std::move(*event_);
     case ReplyStatus::timed_out:
       throw RequestError(status_,
-                         "request(" + name_ +
+                         "request(" + name() +
                              "): no reply came in time; give it a longer RequestOptions::timeout, or "
                              "look at what the other side is doing");
     case ReplyStatus::closed:
-      throw RequestError(status_, "request(" + name_ +
+      throw RequestError(status_, "request(" + name() +
                                       "): the channel was closed before a reply came; connect anew, and ask "
                                       "again if asking twice does no harm");
     case ReplyStatus::pending:
     case ReplyStatus::detached:
       break;
   }
-  throw RequestError(ReplyStatus::detached,
-                     "request(" + (name_.empty() ? std::string("a detached port") : name_) +
-                         "): the port is detached or was moved away; ask on the port that was received");
+  throw RequestError(
+      ReplyStatus::detached,
+      "request(" + name() + "): the port is detached or was moved away; ask on the port that was received");
 }
 
 bool PendingReplies::has(std::uint64_t number) const noexcept {

@@ -29,12 +29,8 @@ class PendingReply : public std::enable_shared_from_this<PendingReply> {
  public:
   // Of a detached port.
   PendingReply() noexcept : status_(ReplyStatus::detached) {}
-  PendingReply(std::weak_ptr<PortState> port, std::shared_ptr<Listeners> listeners, std::int64_t deadline_ns,
-               std::string name)
-      : port_(std::move(port)),
-        listeners_(std::move(listeners)),
-        deadline_ns_(deadline_ns),
-        name_(std::move(name)) {}
+  PendingReply(std::weak_ptr<PortState> port, std::shared_ptr<Listeners> listeners, std::int64_t deadline_ns)
+      : port_(std::move(port)), listeners_(std::move(listeners)), deadline_ns_(deadline_ns) {}
 
   std::uint64_t number() const noexcept { return number_; }
   void set_number(std::uint64_t number) noexcept { number_ = number; }
@@ -56,12 +52,12 @@ class PendingReply : public std::enable_shared_from_this<PendingReply> {
 
  private:
   void call_settled();
+  std::string name() const;
 
   std::weak_ptr<PortState> port_;
   std::shared_ptr<Listeners> listeners_;  // with which the port is bound, if it is not
   std::uint64_t number_ = 0;
   std::int64_t deadline_ns_ = -1;
-  std::string name_;
   mutable std::mutex mutex_;  // guards what follows
   ReplyStatus status_ = ReplyStatus::pending;
   bool taken_ = false;
@@ -74,7 +70,8 @@ class PendingReply : public std::enable_shared_from_this<PendingReply> {
 class PendingReplies {
  public:
   // [Q10] relaxed; the posting thread's request, which the loop hears of when somebody waits there.
-  bool empty() const noexcept { return count_.load(std::memory_order_relaxed) == 0; }
+  std::size_t size() const noexcept { return count_.load(std::memory_order_relaxed); }
+  bool empty() const noexcept { return size() == 0; }
   bool has(std::uint64_t number) const noexcept;
   void add(const std::shared_ptr<PendingReply>& reply);
   // Null: nobody waits for it.

@@ -150,10 +150,10 @@ bool PortState::ready() noexcept {
   Endpoint* const endpoint = used();
   if (endpoint == nullptr || retrying_) return false;
   if (endpoint->status() != Status::open) return true;
-  if (!endpoint->dry()) return enabled_ || waits_ahead(*endpoint);
+  if (!endpoint->dry()) return (enabled_ && !below_threshold(*endpoint)) || waits_ahead(*endpoint);
   if (endpoint->peer_closed()) return !close_told_;
   // [Q6] relaxed: as in want_drain.
-  return drain_wanted_.load(std::memory_order_relaxed) && endpoint->drained_half();
+  return drain_wanted_.load(std::memory_order_relaxed) && drain_is_due(*endpoint);
 }
 
 bool PortState::announce_sleep(bool deep) noexcept {
@@ -164,6 +164,7 @@ bool PortState::announce_sleep(bool deep) noexcept {
   if (ready()) return false;
   endpoint->give_back_idle_blocks();
   const bool for_room = drain_wanted_.load(std::memory_order_relaxed);  // [Q6]
+  if ((for_room && low_water_) || (enabled_ && below_threshold(*endpoint))) look_later();
   return endpoint->announce_sleep(deep, for_room, !enabled_ && !replies_.empty());
 }
 
@@ -185,6 +186,10 @@ std::size_t PortState::serve(std::size_t most) {
     if (endpoint == nullptr || !attachment_) return served;
     if (others_wait(*endpoint) && serve_earlier(*endpoint)) continue;
     if (!enabled_ && serve_disabled(*endpoint)) continue;
+    if (below_threshold(*endpoint)) {
+      if (serve_drain(*endpoint)) continue;
+      break;
+    }
     if (serve_drain(*endpoint) || (enabled_ && serve_message(*endpoint)) || serve_close(*endpoint)) continue;
     // Closed here, by a listener or another thread, and its queue is delivered: the loop lets go of the
     // socket, then it is closed.
@@ -264,7 +269,7 @@ bool PortState::serve_close(Endpoint& endpoint) {
 bool PortState::serve_drain(Endpoint& endpoint) {
   // [Q6] relaxed: as in want_drain.
   if (!drain_wanted_.load(std::memory_order_relaxed) || endpoint.status() != Status::open ||
-      !endpoint.drained_half())
+      !drain_is_due(endpoint))
     return false;
   drain_wanted_.store(false, std::memory_order_relaxed);  // [Q6] before the listener, who may post until full
   DrainEvent event;

@@ -48,6 +48,8 @@ void PortState::open_posting_lane() noexcept {
 PortState::~PortState() {
   end_waits(ReplyStatus::closed);
   unbind();
+  // What it still had to do may hold it.
+  if (foreign_loop_) EventLoopAccess::core(*foreign_loop_)->end();
   if (endpoint_ == nullptr && !gone_ && !forked()) close_parcel(parcel_, CloseReason::closed);
   withdraw();
 }

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -151,7 +152,19 @@ class PortState final : public LoopSource,
   std::shared_ptr<LoopCore> bind_for_replies(const std::shared_ptr<Listeners>& listeners);
   // Has the loop call it once a receive would give something, with the queue as it is.
   void when_readable(Callback<void()> call, std::shared_ptr<Listeners> listeners);
+  std::size_t pending_requests() const noexcept { return replies_.size(); }
   std::uint64_t late_replies() const noexcept { return late_replies_; }
+
+  // ---- flow
+  // What this owner's posts have met; the posting thread's.
+  struct Stalls {
+    std::uint64_t refused = 0;
+    std::uint64_t waits = 0;
+    std::uint64_t waited_ns = 0;
+  };
+  Stalls& stalls() noexcept { return stalls_; }
+  void set_low_water(Buffered mark) noexcept { low_water_ = mark; }
+  void set_threshold(Threshold least) noexcept;
 
   // ---- moving: all three, or the first two; see Endpoint
   void begin_move();
@@ -252,6 +265,12 @@ class PortState final : public LoopSource,
   // Nothing will come any more.
   void end_waits(ReplyStatus status) noexcept;
 
+  // flow.cpp
+  bool drain_is_due(Endpoint& endpoint) noexcept;
+  bool below_threshold(Endpoint& endpoint) noexcept;
+  // Nobody will tell when the peer has read or posted more.
+  void look_later();
+
   // port_events.cpp
   bool serve_earlier(Endpoint& endpoint);
   bool serve_message(Endpoint& endpoint);
@@ -272,6 +291,11 @@ class PortState final : public LoopSource,
   static constexpr unsigned kOutOfTurn = 0x80;
   std::atomic<std::uint8_t> writing_{0};
   bool lent_ = false;
+  Stalls stalls_;
+  std::optional<Buffered> low_water_;
+  Threshold threshold_;
+  bool above_threshold_ = false;  // until none is left
+  bool looks_later_ = false;
   PendingReplies replies_;
   std::vector<std::uint64_t> taken_ahead_;  // messages that are unread, and replies that were given out
   std::uint64_t reply_number_ = 0;          // which the reply answers that take_queued() has given

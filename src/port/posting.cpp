@@ -169,6 +169,10 @@ std::pair<std::uint64_t, std::uint64_t> Endpoint::unread() noexcept {
   return {posted > messages ? posted - messages : 0, posted_bytes > bytes ? posted_bytes - bytes : 0};
 }
 
+std::uint64_t Endpoint::read_by_peer() noexcept {
+  return outgoing().reader.progress.message_count.load(std::memory_order_acquire);  // [W13]
+}
+
 bool Endpoint::drained_half() noexcept {
   return writer_.free_blocks() >= segment_->geometry().block_count / 2 && socket_has_room(1);
 }

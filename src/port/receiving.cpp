@@ -223,6 +223,14 @@ std::uint64_t Endpoint::posted_by_peer() noexcept {
   return std::min(posted, reader_.taken_count() + ring_bytes / ring::kHeaderBytes);
 }
 
+std::pair<std::uint64_t, std::uint64_t> Endpoint::waiting() noexcept {
+  const std::uint64_t messages = posted_by_peer();
+  // [W19] relaxed; pairs with [W4]: a hint, whose worst is a wait, or a wake-up for little.
+  const std::uint64_t bytes = incoming().writer.posted.message_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t taken = reader_.taken_count(), taken_bytes = reader_.taken_bytes();
+  return {messages > taken ? messages - taken : 0, bytes > taken_bytes ? bytes - taken_bytes : 0};
+}
+
 // Only with everything read: a packet that a killed owner had asked for counts as taken, and may lie here
 // still; then its frame is unread.
 void Endpoint::drain_doorbells() noexcept {

@@ -39,8 +39,8 @@ std::shared_ptr<PendingReply> PortState::request(void* value, void (*encoder)(vo
   Reservation reservation(shared_from_this(), 0, Writing::message);
   reservation.check_list(options.transfer);
   encoder(value, reservation);
-  auto reply = std::make_shared<PendingReply>(weak_from_this(), std::move(listeners),
-                                              deadline_after(options.timeout), name());
+  auto reply =
+      std::make_shared<PendingReply>(weak_from_this(), std::move(listeners), deadline_after(options.timeout));
   reply->set_number(reservation.become_request());
   // Before it is posted, since its reply may come before this returns.
   replies_.add(reply);
@@ -204,17 +204,19 @@ void PortState::when_readable(Callback<void()> call, std::shared_ptr<Listeners> 
 }
 
 bool PortState::waits_ahead(Endpoint& endpoint) noexcept {
-  return readable_ || (!replies_.empty() && !endpoint.scout().dry());
+  return readable_ || (!replies_.empty() && (endpoint.peer_closed() || !endpoint.scout().dry()));
 }
 
 bool PortState::serve_disabled(Endpoint& endpoint) {
   if (retrying_ || (replies_.empty() && !readable_) || endpoint.dry()) return false;
+  const bool ended = endpoint.peer_closed();  // asked before the look, as in Endpoint::look
   try {
     if (settle_replies(endpoint) != 0) return true;
   } catch (const std::exception&) {  // the kernel, or no memory
     retry_later();
     return false;
   }
+  if (ended && !replies_.empty()) return replies_.settle_all(ReplyStatus::closed), true;
   if (!readable_ || endpoint.dry()) return false;
   Callback<void()> call = std::move(readable_);
   readable_in_.reset();

@@ -198,14 +198,19 @@ PostResult Reservation::send(Format format, std::chrono::nanoseconds patience) {
         break;
     }
     if (deadline_ns == 0) {
+      ++port_->stalls().refused;
       port_->want_drain();
       return PostResult::full;
     }
     if (place_ == Place::ring) move_to_heap(written_bytes);
     const bool packet = !shipment_.empty();
     const std::size_t needed = written_bytes + (packet ? shipment_.table_bytes() + 16 : 0);
-    if (endpoint_->wait_for_room(needed, packet, deadline_ns) == Endpoint::Wait::timed_out)
-      return PostResult::full;
+    const std::int64_t began_ns = os::monotonic_ns();
+    const Endpoint::Wait woken = endpoint_->wait_for_room(needed, packet, deadline_ns);
+    PortState::Stalls& stalls = port_->stalls();
+    ++stalls.waits;
+    stalls.waited_ns += static_cast<std::uint64_t>(os::monotonic_ns() - began_ns);
+    if (woken == Endpoint::Wait::timed_out) return PostResult::full;
   }
 }
 

@@ -48,20 +48,25 @@ std::error_code ThreadSleeper::make_deep() noexcept {
 }
 
 ThreadSleeper::Watch::~Watch() {
-  if (socket_ >= 0) sleeper_.deep_->epoll.remove(socket_);
+  for (const int socket : watched_) sleeper_.deep_->epoll.remove(socket);
 }
 
-std::error_code ThreadSleeper::Watch::sleep(int socket, std::uint32_t seen_nudges,
+std::error_code ThreadSleeper::Watch::watch(std::span<const int> sockets) noexcept {
+  while (watched_.size() < sockets.size()) {
+    // Edge-triggered, for the same packets: a level would make the sleep spin.
+    if (const std::error_code error = sleeper_.deep_->epoll.add(
+            sockets[watched_.size()], os::kReadable | os::kPeerShutDown | os::kEdgeTriggered, kSocketTag))
+      return error;
+    watched_ = sockets.first(watched_.size() + 1);
+  }
+  return {};
+}
+
+std::error_code ThreadSleeper::Watch::sleep(std::span<const int> sockets, std::uint32_t seen_nudges,
                                             std::int64_t timeout_ns) noexcept {
   if (const std::error_code error = sleeper_.make_deep()) return error;
   Deep& deep = *sleeper_.deep_;
-  if (socket_ < 0) {
-    // Edge-triggered, for the same packets: a level would make the sleep spin.
-    if (const std::error_code error =
-            deep.epoll.add(socket, os::kReadable | os::kPeerShutDown | os::kEdgeTriggered, kSocketTag))
-      return error;
-    socket_ = socket;
-  }
+  if (const std::error_code error = watch(sockets)) return error;
   // [N4] seq_cst; pairs with [N2], [N3]: announced before the last look at the count.
   sleeper_.listening_.store(&deep, std::memory_order_seq_cst);
   // [N5] seq_cst; pairs with [N2]: as [N4].

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <system_error>
 
 #include "os/epoll.hpp"
@@ -24,7 +25,7 @@ class ThreadSleeper {
   std::uint32_t nudges() const noexcept;
   const void* nudge_word() const noexcept { return &nudges_; }
 
-  // The socket that one wait of this thread sleeps on: registered at its first sleep, and only once, since
+  // The sockets that one wait of this thread sleeps on: registered at its first sleep, and only once, since
   // what is queued already is reported anew by every registration. Packets whose frames are not published yet
   // stay queued.
   class Watch {
@@ -36,11 +37,20 @@ class ThreadSleeper {
 
     // Sleeps until `socket` has an edge (hang-up included), a nudge later than `seen_nudges` comes, or the
     // time is up. The error is that of a kernel without descriptors to sleep on.
-    std::error_code sleep(int socket, std::uint32_t seen_nudges, std::int64_t timeout_ns) noexcept;
+    std::error_code sleep(int socket, std::uint32_t seen_nudges, std::int64_t timeout_ns) noexcept {
+      socket_ = socket;
+      return sleep(std::span(&socket_, 1), seen_nudges, timeout_ns);
+    }
+    // The same with several, always the same, which the caller keeps as long as this watch.
+    std::error_code sleep(std::span<const int> sockets, std::uint32_t seen_nudges,
+                          std::int64_t timeout_ns) noexcept;
 
    private:
+    std::error_code watch(std::span<const int> sockets) noexcept;
+
     ThreadSleeper& sleeper_;
     int socket_ = -1;
+    std::span<const int> watched_;
   };
 
  private:
