@@ -27,10 +27,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000));
   options.add_option("--json", json, "also write every sample to this file");
   options
-      .add_option("--only", only,
-                  "one question: one-way, round-trip, move, buffer, create, values, footprint or scale")
+      .add_option(
+          "--only", only,
+          "one question: one-way, round-trip, move, buffer, create, values, footprint, scale or patterns")
       ->check(CLI::IsMember(
-          {"one-way", "round-trip", "move", "buffer", "create", "values", "footprint", "scale"}));
+          {"one-way", "round-trip", "move", "buffer", "create", "values", "footprint", "scale", "patterns"}));
   CLI11_PARSE(options, argc, argv);
 
   fmt::print("{}, commit {}\n", bench::machine(), PORTOLAN_COMMIT);
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
     if (wanted("create")) bench::measure_create(report);
     if (wanted("values")) bench::measure_values(report);
     if (wanted("scale")) bench::measure_scale(report);
+    if (wanted("patterns")) bench::measure_patterns(report);
   } catch (const std::exception& failure) {
     fmt::print(stderr, "portolan-bench: {}\n", failure.what());
     return 1;

@@ -9,6 +9,7 @@
 #include <portolan/codec.hpp>
 #include <portolan/connect.hpp>
 #include <portolan/custody.hpp>
+#include <portolan/drained.hpp>
 #include <portolan/encoding.hpp>
 #include <portolan/error.hpp>
 #include <portolan/event.hpp>
@@ -25,12 +26,17 @@
 #include <portolan/message_event.hpp>
 #include <portolan/message_port.hpp>
 #include <portolan/name_watch.hpp>
+#include <portolan/one_shot.hpp>
 #include <portolan/port_handle.hpp>
+#include <portolan/publisher.hpp>
 #include <portolan/received.hpp>
 #include <portolan/reply.hpp>
 #include <portolan/shared_buffer.hpp>
 #include <portolan/space.hpp>
+#include <portolan/split.hpp>
 #include <portolan/transfer_list.hpp>
 #include <portolan/trust.hpp>
 #include <portolan/value.hpp>
+#include <portolan/wait_any.hpp>
 #include <portolan/worker.hpp>
+#include <portolan/worker_pool.hpp>

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Coroutines on the library's own loop.
+#include <chrono>
+#include <doctest/doctest.h>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <portolan/coroutine.hpp>
+
+#include "port/hand_over.hpp"
+#include "support/condition.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+Task<int> sum_until_closed(MessagePort& port) {
+  int sum = 0;
+  while (Received received = co_await next_message(port)) sum += received->data<int>();
+  co_return sum;
+}
+
+Task<> store(Task<int> task, std::optional<int>& into) {
+  into = co_await std::move(task);
+}
+
+Task<> receive_into(MessagePort& port, WaitOptions options, std::optional<ReceiveStatus>& into) {
+  const Received received = co_await next_message(port, options);
+  into = received.status();
+}
+
+Task<int> ask(MessagePort& port, int number) {
+  MessageEvent reply = co_await port.request(number, {.timeout = kPatience});
+  co_return reply.data<int>();
+}
+
+Task<> ask_both(MessagePort& port, std::vector<int>& answers) {
+  answers.push_back(co_await ask(port, 1));
+  try {
+    answers.push_back(co_await ask(port, -1));
+  } catch (const RequestError& error) {
+    answers.push_back(error.status() == ReplyStatus::closed ? -1 : 0);
+  }
+}
+
+Task<> post_many(MessagePort& port, int count, int& posted) {
+  for (int i = 0; i < count; ++i)
+    if (co_await post_when_room(port, std::vector<std::byte>(10'000)) == PostResult::posted) ++posted;
+  if (co_await port.drained()) ++posted;
+}
+
+Task<> fail() {
+  co_await sleep_for(1ms);
+  throw std::runtime_error("thrown in a task");
+}
+
+struct EndsWith {
+  bool& ended;
+  ~EndsWith() { ended = true; }
+};
+Task<> wait_with(MessagePort& port, bool& ended) {
+  const EndsWith with{ended};
+  static_cast<void>(co_await next_message(port));
+}
+
+}  // namespace
+
+TEST_CASE("a coroutine receives what another process posts, in its order, until the end") {
+  const PortCensus census;
+  MessageChannel channel;
+  ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [](Ports& ports) {
+    for (int i = 1; i <= 1000; ++i) {
+      if (i % 250 == 0) std::this_thread::sleep_for(15ms);  // long enough for the loop to sleep deeply
+      ports[0].post_message(i);
+    }
+    return 0;
+  });
+  std::optional<int> sum;
+  spawn(store(sum_until_closed(channel.port1), sum));
+  EventLoop::current().run();
+  CHECK(sum == 500'500);
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a wait for a message ends in time, by a stop from another thread, or by a close, and loses none") {
+  const PortCensus census;
+  MessageChannel channel;
+  std::optional<ReceiveStatus> status;
+  spawn(receive_into(channel.port1, {.timeout = 1ms}, status));
+  EventLoop::current().run();
+  CHECK(status == ReceiveStatus::timed_out);
+
+  std::stop_source stop;
+  spawn(receive_into(channel.port1, {.stop = stop.get_token()}, status));
+  std::jthread stopper([&] { stop.request_stop(); });
+  EventLoop::current().run();
+  CHECK(status == ReceiveStatus::stopped);
+
+  channel.port2.post_message("still here");
+  spawn(receive_into(channel.port1, {}, status));
+  CHECK(status == ReceiveStatus::message);
+
+  status.reset();
+  spawn(receive_into(channel.port1, {}, status));
+  EventLoop::current().poll();
+  CHECK_FALSE(status);
+  channel.port2.close();
+  EventLoop::current().run();
+  CHECK(status == ReceiveStatus::closed);
+}
+
+TEST_CASE("a coroutine that waits is told of its port's own close") {
+  MessageChannel channel;
+  std::optional<ReceiveStatus> status;
+  spawn(receive_into(channel.port1, {}, status));
+  EventLoop::current().post([&] { channel.port1.close(); });
+  EventLoop::current().run();
+  CHECK(status == ReceiveStatus::closed);
+}
+
+TEST_CASE("requests are awaited, and throw where there is no reply") {
+  const PortCensus census;
+  MessageChannel channel;
+  ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [](Ports& ports) {
+    Received first = ports[0].receive();
+    ports[0].post_message("in front");
+    first->reply(first->data<int>() + 1);
+    static_cast<void>(ports[0].receive());
+    return 0;
+  });
+  std::vector<int> answers;
+  spawn(ask_both(channel.port1, answers));
+  EventLoop::current().run();
+  CHECK(answers == std::vector{2, -1});
+  CHECK(channel.port1.receive()->text() == "in front");
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a coroutine posts more than the channel holds, and waits until it was read") {
+  const PortCensus census;
+  MessageChannel channel({.limit_bytes = 128 << 10});
+  ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [](Ports& ports) {
+    for (int i = 0; i < 100; ++i) PORTOLAN_CHILD_REQUIRE(ports[0].receive()->bytes().size() == 10'000);
+    static_cast<void>(ports[0].receive());
+    return 0;
+  });
+  int posted = 0;
+  spawn(post_many(channel.port1, 100, posted));
+  EventLoop::current().run();
+  CHECK(posted == 101);
+  CHECK(channel.port1.info().posts_refused > 0);
+  channel.port1.close();
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("what a task throws goes to the exception handler, or out of run") {
+  spawn(fail());
+  CHECK_THROWS_WITH(EventLoop::current().run(), "thrown in a task");
+  std::string caught;
+  EventLoop::current().set_exception_handler([&](const std::exception_ptr& thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      caught = error.what();
+    }
+  });
+  spawn(fail());
+  EventLoop::current().run();
+  EventLoop::current().set_exception_handler({});
+  CHECK(caught == "thrown in a task");
+}
+
+TEST_CASE("a task that is destroyed while it waits gives its wait up") {
+  const PortCensus census;
+  MessageChannel channel;
+  bool ended = false;
+  {
+    Task<> waits = wait_with(channel.port1, ended);
+    // Begun by hand, as an awaiting coroutine that ends early would leave it.
+    std::move(waits).operator co_await().await_suspend(std::noop_coroutine()).resume();
+    CHECK_FALSE(ended);
+  }
+  CHECK(ended);
+  EventLoop::current().run();
+  channel.port2.post_message("for whoever comes next");
+  CHECK(channel.port1.receive()->text() == "for whoever comes next");
+}

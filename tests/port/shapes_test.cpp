@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Shapes on top of ports: two halves, a sender for many threads, an answer that travels, a publisher whose
+// subscribers may be slow, a pool whose workers may die.
+#include <chrono>
+#include <csignal>
+#include <doctest/doctest.h>
+#include <map>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "port/hand_over.hpp"
+#include "support/body.hpp"
+#include "support/condition.hpp"
+
+using namespace portolan;
+using namespace portolan::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Question {
+  int number = 0;
+  ReplyPort reply;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& number& reply;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the halves of a port work in two threads, and it closes with the last of them") {
+  const PortCensus census;
+  MessageChannel channel;
+  std::optional<Receiver> receiver;
+  {
+    auto [sender, receiving] = split(std::move(channel.port1));
+    CHECK_FALSE(channel.port1.is_open());
+    receiver.emplace(std::move(receiving));
+    std::jthread poster([&] {
+      for (int i = 0; i < 1000; ++i) sender.post_message(i);
+    });
+    for (int i = 0; i < 1000; ++i) {
+      Received received = channel.port2.receive();
+      REQUIRE(received->data<int>() == i);
+      channel.port2.post_message(received->data<int>());
+    }
+    for (int i = 0; i < 1000; ++i) REQUIRE(receiver->receive()->data<int>() == i);
+  }
+  CHECK(channel.port2.is_open());
+  receiver.reset();
+  CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
+}
+
+TEST_CASE("an answer comes from whoever has the reply port in the end, or its end is told") {
+  const PortCensus census;
+  MessageChannel first, second;
+  ChildProcess broker =
+      fork_with(ports_of(std::move(first.port2), std::move(second.port1)), [](Ports& ports) {
+        while (Received received = ports[0].receive()) ports[1].post_message(received->data<Question>());
+        return 0;
+      });
+  ChildProcess server = fork_with(ports_of(std::move(second.port2)), [](Ports& ports) {
+    while (Received received = ports[0].receive()) {
+      Question question = received->data<Question>();
+      if (question.number == 0) continue;  // not answered
+      question.reply.reply(question.number + 1);
+      if (question.reply.is_open()) return 1;
+    }
+    return 0;
+  });
+  OneShot one = one_shot(), other = one_shot();
+  first.port1.post_message(Question{41, std::move(one.port)});
+  first.port1.post_message(Question{0, std::move(other.port)});
+  CHECK(one.answer.receive()->data<int>() == 42);
+  CHECK(one.answer.receive().status() == ReceiveStatus::closed);
+  CHECK(other.answer.receive().status() == ReceiveStatus::closed);
+  first.port1.close();
+  CHECK(broker.wait() == ChildExit::exited(0));
+  CHECK(server.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a slow subscriber loses what its policy says, and the others nothing") {
+  const PortCensus census;
+  Publisher<int> publisher;
+  std::map<SlowPolicy, MessagePort> slow;
+  std::map<SlowPolicy, SubscriberId> ids;
+  for (const SlowPolicy policy :
+       {SlowPolicy::wait, SlowPolicy::drop_oldest, SlowPolicy::drop_newest, SlowPolicy::disconnect}) {
+    MessageChannel channel;
+    ids[policy] =
+        publisher.add(std::move(channel.port1), {.policy = policy, .most_unread = 4, .patience = 1ms});
+    slow[policy] = std::move(channel.port2);
+  }
+  MessageChannel quick;
+  const SubscriberId id =
+      publisher.add(std::move(quick.port1), {.policy = SlowPolicy::disconnect, .most_unread = 4});
+  for (int i = 0; i < 12; ++i) {
+    publisher.publish(i);
+    CHECK(quick.port2.receive()->data<int>() == i);
+  }
+  CHECK(publisher.counters(id).posted == 12);
+  CHECK(publisher.counters(id).dropped == 0);
+  CHECK(publisher.counters(ids[SlowPolicy::wait]).waited == 8);
+  CHECK(publisher.counters(ids[SlowPolicy::wait]).dropped == 8);
+  CHECK(publisher.counters(ids[SlowPolicy::drop_newest]).dropped == 8);
+  CHECK(publisher.counters(ids[SlowPolicy::drop_oldest]).dropped == 4);
+  CHECK(publisher.disconnected() == 1);
+  CHECK(publisher.size() == 4);
+  for (int i = 0; i < 4; ++i) {
+    for (auto& [policy, port] : slow) {
+      CAPTURE(i);
+      REQUIRE(port.receive()->data<int>() == i);
+    }
+  }
+  CHECK(slow[SlowPolicy::disconnect].receive().status() == ReceiveStatus::closed);
+  CHECK(slow[SlowPolicy::drop_newest].try_receive().status() == ReceiveStatus::empty);
+  // What was held back goes out by itself: the newest four.
+  std::vector<int> held;
+  slow[SlowPolicy::drop_oldest].on_message<int>([&](int number) {
+    held.push_back(number);
+    if (held.size() == 4) slow[SlowPolicy::drop_oldest].close();
+  });
+  EventLoop::current().run();
+  CHECK(held == std::vector{8, 9, 10, 11});
+}
+
+TEST_CASE("subscribers in other processes see views of one buffer") {
+  const PortCensus census;
+  std::optional<Publisher<BufferView>> publisher(std::in_place);
+  std::vector<ChildProcess> readers;
+  for (int i = 0; i < 3; ++i) {
+    MessageChannel channel;
+    readers.push_back(fork_with(ports_of(std::move(channel.port2)), [](Ports& ports) {
+      int seen = 0;
+      while (Received received = ports[0].receive()) {
+        const BufferView view = received->data<BufferView>();
+        PORTOLAN_CHILD_REQUIRE(view.size() == 4096 &&
+                               view.bytes()[0] == std::byte{static_cast<unsigned char>(seen)});
+        ++seen;
+      }
+      return seen == 5 ? 0 : 1;
+    }));
+    publisher->add(std::move(channel.port1), {.policy = SlowPolicy::wait, .patience = kPatience});
+  }
+  for (unsigned char i = 0; i < 5; ++i) {
+    SharedBuffer frame(4096);
+    frame.bytes()[0] = std::byte{i};
+    frame = std::move(frame).read_only();
+    publisher->publish(frame.view(0, 4096));
+  }
+  publisher.reset();
+  for (ChildProcess& reader : readers) CHECK(reader.wait() == ChildExit::exited(0));
+}
+
+PORTOLAN_BODY(double_until_killed) {
+  MessagePort port = parent_port();
+  port.on_message<int>([&](int number, MessageEvent& event) {
+    if (number < 0) std::raise(SIGKILL);
+    event.reply(number * 2);
+  });
+  EventLoop::current().run();
+  return 0;
+}
+
+TEST_CASE("a pool starts a worker that has died again, and what it had not answered is closed") {
+  const PortCensus census;
+  {
+    WorkerPool pool("/proc/self/exe",
+                    {.workers = 3, .arguments = {"--portolan-body", "double_until_killed"}});
+    CHECK(pool.size() == 3);
+    int answers = 0, closed = 0;
+    const auto ask = [&](int number) {
+      pool.request(number, {.timeout = kPatience})
+          .on_reply(
+              [&, number](MessageEvent& event) { answers += event.data<int>() == 2 * number ? 1 : 0; },
+              [&](const RequestError& error) { closed += error.status() == ReplyStatus::closed ? 1 : 0; });
+    };
+    for (int round = 1; round <= 2; ++round) {
+      for (int i = 0; i < 30; ++i) ask(i);
+      ask(-1);
+      while (pool.restarts() < static_cast<unsigned>(round) || pool.running() < 3 ||
+             answers + closed < 31 * round)
+        REQUIRE(EventLoop::current().run_one());
+      CHECK(closed >= round);
+    }
+    const int before = answers;
+    for (int i = 0; i < 30; ++i) ask(i);
+    while (answers < before + 30) REQUIRE(EventLoop::current().run_one());
+    pool.close();
+    EventLoop::current().run();
+  }
+}
