@@ -138,9 +138,10 @@ int PortState::descriptor() const noexcept {
 
 bool PortState::keeps_loop_alive() const noexcept {
   const Endpoint* const endpoint = used();
-  if (endpoint == nullptr || (!ref_ && replies_.empty())) return false;
+  if (endpoint != nullptr && !replies_.empty()) return true;
+  if (endpoint == nullptr || !ref_) return false;
   if (endpoint->status() == Status::closed) return true;  // its queue is still to be delivered
-  if (!replies_.empty() || readable_) return true;
+  if (readable_) return true;
   return endpoint->status() == Status::open && !close_told_ && listeners_ &&
          (listeners_->has("message") || listeners_->has("messageerror") || listeners_->has("close") ||
           listeners_->has("drain"));

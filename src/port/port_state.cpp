@@ -342,8 +342,8 @@ Parcel PortState::finish_move() noexcept {
   gone_ = moved_ = true;
   if (unshipped_) unshipped_->leave();
   parcel_moving_ = false;
-  listeners_.reset();
   end_waits(ReplyStatus::detached);
+  listeners_.reset();
   if (endpoint_ == nullptr) return std::move(parcel_);
   return endpoint_->finish_move();
 }
