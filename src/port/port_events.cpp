@@ -294,7 +294,7 @@ void PortState::dispatch_message_error(MessageEvent& message, std::string_view w
   PortState& port = message.lanes_->port();
   MessageEvent error{"messageerror"};
   error.format_ = message.format_;
-  error.redelivered_ = message.redelivered_;
+  error.marks_ = message.marks_ & MessageContent::kRedelivered;  // it cannot be answered
   try {
     error.enclosures_ = new Enclosures();
     error.enclosures_->what = why;
