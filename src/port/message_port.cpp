@@ -102,32 +102,6 @@ void MessagePort::throw_full(const char* call) const {
       "ChannelOptions::limit_bytes");
 }
 
-Reply MessagePort::submit_request(void* value, Encoder encoder, Format format,
-                                  const RequestOptions& options) {
-  if (!state_) return port::drop_list(options.transfer), Reply();
-  auto reply = state_->request(value, encoder, format, options, port::EventTargetAccess::listeners(*this));
-  if (!reply) throw_full("request");
-  return Reply(std::move(reply));
-}
-
-std::size_t MessagePort::pending_requests() const noexcept {
-  return state_ ? state_->pending_requests() : 0;
-}
-
-void MessageEvent::send_reply(void* value, void (*encoder)(void*, Sink&), Format format,
-                              const PostOptions& options) {
-  if (!is_request() || lanes_ == nullptr)
-    throw InvalidStateError(
-        "reply: this message is no request, or was answered already; it has to come by request(), and is "
-        "answered once, before keep()");
-  port::PortState& port = lanes_->port();
-  if (port.reply(sequence_, value, encoder, format, options) == PostResult::full)
-    throw QueueFullError("reply(" + port.name() +
-                         "): the peer has not read enough of what was posted; wait with on_drain(), or raise "
-                         "ChannelOptions::limit_bytes");
-  marks_ = static_cast<std::uint8_t>(marks_ & ~kRequest);
-}
-
 std::optional<Space> MessagePort::try_reserve(std::size_t bytes) {
   const auto state = state_ ? state_ : std::make_shared<port::PortState>(port::Parcel{});
   auto reservation = std::make_unique<port::Reservation>(state, bytes, port::Writing::space);

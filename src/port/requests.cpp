@@ -239,3 +239,35 @@ void PortState::end_waits(ReplyStatus status) noexcept {
 }
 
 }  // namespace portolan::port
+
+namespace portolan {
+inline namespace v1 {
+
+Reply MessagePort::submit_request(void* value, Encoder encoder, Format format,
+                                  const RequestOptions& options) {
+  if (!state_) return port::drop_list(options.transfer), Reply();
+  auto reply = state_->request(value, encoder, format, options, port::EventTargetAccess::listeners(*this));
+  if (!reply) throw_full("request");
+  return Reply(std::move(reply));
+}
+
+std::size_t MessagePort::pending_requests() const noexcept {
+  return state_ ? state_->pending_requests() : 0;
+}
+
+void MessageEvent::send_reply(void* value, void (*encoder)(void*, Sink&), Format format,
+                              const PostOptions& options) {
+  if (!is_request() || lanes_ == nullptr)
+    throw InvalidStateError(
+        "reply: this message is no request, or was answered already; it has to come by request(), and is "
+        "answered once, before keep()");
+  port::PortState& port = lanes_->port();
+  if (port.reply(sequence_, value, encoder, format, options) == PostResult::full)
+    throw QueueFullError("reply(" + port.name() +
+                         "): the peer has not read enough of what was posted; wait with on_drain(), or raise "
+                         "ChannelOptions::limit_bytes");
+  marks_ = static_cast<std::uint8_t>(marks_ & ~kRequest);
+}
+
+}  // namespace v1
+}  // namespace portolan
