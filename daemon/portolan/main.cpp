@@ -48,6 +48,64 @@ void add_stat(CLI::App& all, Action& action) {
   app.callback([&] { action = [&] { return show_channel(options); }; });
 }
 
+void add_timeout(CLI::App& app, std::chrono::milliseconds& timeout, const char* what) {
+  app.add_option_function<double>(
+         "--timeout",
+         [&timeout](double seconds) {
+           timeout =
+               std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+         },
+         what)
+      ->check(CLI::Range(0.0, 1e6));
+}
+
+constexpr const char* kAddress = "unix:PATH, or a name that portoland knows";
+
+void add_listen(CLI::App& all, Action& action) {
+  auto& options = *new ListenAtOptions;
+  CLI::App& app = *all.add_subcommand("listen",
+                                      "serves clients one after another until interrupted: each message is a "
+                                      "line of stdout, each line of stdin is "
+                                      "posted to the present client; the end of stdin ends only the sending");
+  app.add_option("ADDRESS", options.address, kAddress)->required();
+  app.add_flag("-v,--verbose", options.verbose, "say on stderr who comes and goes");
+  app.callback([&] { action = [&] { return listen_at(options); }; });
+}
+
+void add_connect(CLI::App& all, Action& action) {
+  auto& options = *new ConnectToOptions;
+  CLI::App& app = *all.add_subcommand("connect",
+                                      "posts each line of stdin and prints each message; exits 0 when stdin "
+                                      "has ended and the other side has read "
+                                      "all, 1 if the other side ended first");
+  app.add_option("ADDRESS", options.address, kAddress)->required();
+  add_timeout(app, options.timeout, "seconds to wait for somebody who listens there (30)");
+  app.callback([&] { action = [&] { return connect_to(options); }; });
+}
+
+void add_send(CLI::App& all, Action& action, const char* name, const char* what, bool wants_answer) {
+  auto& options = *new SendToOptions;
+  options.wants_answer = wants_answer;
+  CLI::App& app = *all.add_subcommand(name, what);
+  app.add_option("ADDRESS", options.address, kAddress)->required();
+  app.add_option("TEXT", options.messages, wants_answer ? "the message" : "each is a message")
+      ->required()
+      ->expected(1, wants_answer ? 1 : 1000);
+  add_timeout(app, options.timeout, "seconds to wait, for a listener and again for the rest (30)");
+  app.callback([&] { action = [&] { return send_to(options); }; });
+}
+
+void add_run(CLI::App& all, Action& action) {
+  auto& options = *new RunOptions;
+  CLI::App& app = *all.add_subcommand("run",
+                                      "starts a program as a worker: lines of stdin are posted to its "
+                                      "parent_port(), what it posts is printed; exits "
+                                      "as the program does");
+  app.add_option("COMMAND", options.command, "the program and its arguments, behind --")->required();
+  app.add_flag("--close", options.close_after_input, "close the port once stdin has ended and all was read");
+  app.callback([&] { action = [&] { return run_worker(options); }; });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -64,6 +122,11 @@ int main(int argc, char** argv) {
   Action action;
   add_ls(app, action);
   add_stat(app, action);
+  add_listen(app, action);
+  add_connect(app, action);
+  add_send(app, action, "send", "posts messages and exits once they were read", false);
+  add_send(app, action, "call", "posts a message and prints the first answer", true);
+  add_run(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -26,4 +26,30 @@ struct StatOptions {
 };
 int show_channel(const StatOptions& options);
 
+struct ListenAtOptions {
+  std::string address;
+  bool verbose = false;
+};
+int listen_at(const ListenAtOptions& options);
+
+struct ConnectToOptions {
+  std::string address;
+  std::chrono::milliseconds timeout{30'000};  // for connecting
+};
+int connect_to(const ConnectToOptions& options);
+
+struct SendToOptions {
+  std::string address;
+  std::vector<std::string> messages;
+  std::chrono::milliseconds timeout{30'000};  // for connecting, and for being read or answered
+  bool wants_answer = false;
+};
+int send_to(const SendToOptions& options);
+
+struct RunOptions {
+  std::vector<std::string> command;
+  bool close_after_input = false;
+};
+int run_worker(const RunOptions& options);
+
 }  // namespace command

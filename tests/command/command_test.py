@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the portolan command beside programs that use the library, and checks what it says against what they know.
+
+usage: command_test.py PORTOLAN FIXTURE [CASE...]
+"""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+PORTOLAN, FIXTURE = sys.argv[1:3]
+PATIENCE_S = 60
+MARK = str(os.getpid())  # in the labels of this run
+
+
+def portolan(*arguments, code=0, stdin=None, **environment):
+    done = subprocess.run([PORTOLAN, *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=PATIENCE_S, env=os.environ | environment)
+    if done.returncode != code:
+        raise AssertionError(f"portolan {arguments}: exit status {done.returncode}, not {code}: {done.stderr.decode()}")
+    return done.stdout.decode()
+
+
+def equal(what, expected):
+    if what != expected:
+        raise AssertionError(f"{what!r} is not {expected!r}")
+
+
+def holds(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+@contextlib.contextmanager
+def fixture():
+    """Its process, and what it says of each label: id, messages and bytes posted on port1."""
+    with subprocess.Popen([FIXTURE, MARK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        known = {}
+        for line in process.stdout:
+            if line == "ready\n":
+                break
+            label, *facts = line.split()
+            known[label.split("-")[0]] = facts
+        yield process, known
+
+
+@contextlib.contextmanager
+def address():
+    with tempfile.TemporaryDirectory() as directory:
+        yield f"unix:{pathlib.Path(directory)}/socket"
+
+
+@contextlib.contextmanager
+def started(*arguments):
+    process = subprocess.Popen([PORTOLAN, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, bufsize=1)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def ls_and_stat_agree_with_the_process():
+    with fixture() as (process, known):
+        channels = {one["label"].split("-")[0]: one
+                    for one in json.loads(portolan("ls", "--json", "--label", f"*-{MARK}"))}
+        equal(sorted(channels), ["busy", "moved"])
+        for name, (identifier, messages, size) in known.items():
+            seen = channels[name]
+            equal(seen["id"], identifier)
+            equal(seen["a_to_b"]["posted_messages"], int(messages))
+            equal(seen["a_to_b"]["posted_bytes"], int(size))
+            equal((seen["a"]["place"], seen["a"]["pid"]), ("owned", process.pid))
+            equal(seen["holders"][0]["pid"], process.pid)
+        equal(channels["busy"]["a_to_b"]["unread_messages"], 4)
+        equal(channels["busy"]["b_to_a"]["unread_messages"], 5)
+        equal(channels["busy"]["limit_bytes"], 1 << 20)
+        equal(channels["moved"]["b"]["place"], "in transit")
+        one = json.loads(portolan("stat", known["busy"][0][:12], "--json", "--interval", "0"))
+        equal({key: value for key, value in one.items() if key not in ("a_to_b", "b_to_a", "memory_bytes")},
+              {key: value for key, value in channels["busy"].items() if key not in ("a_to_b", "b_to_a", "memory_bytes")})
+        holds("4 messages" in portolan("stat", f"busy-{MARK}"), "stat shows the unread messages")
+        process.stdin.close()
+    portolan("ls", "--label", f"*-{MARK}", code=1)
+
+
+def filters_select_and_columns_stand_under_each_other():
+    with fixture() as (process, known):
+        def labels(*arguments):
+            return [one["label"].split("-")[0] for one in
+                    json.loads(portolan("ls", "--json", "--pid", str(process.pid), *arguments))]
+        equal(labels(), ["busy", "moved"])
+        equal(labels("--in-transit"), ["moved"])
+        equal(labels("--unread"), ["busy", "moved"])
+        equal(json.loads(portolan("ls", "--json", "--waiting", "--pid", str(process.pid), code=1)), [])
+        lines = portolan("ls", "--pid", str(process.pid)).splitlines()
+        equal(len(lines), 3)
+        column = lines[0].index("LABEL")
+        holds(all(line[column:].startswith(name) for line, name in zip(lines[1:], known)), lines)
+        holds("\033" not in "".join(lines), "no colour for a pipe")
+        holds("\033[1m" in portolan("--color", "always", "ls", "--pid", str(process.pid)), "colour for who insists")
+        process.stdin.close()
+
+
+def wrong_usage_is_2_and_says_why():
+    portolan(code=2)
+    portolan("ls", "--interval", "-1", code=2)
+    portolan("stat", "no such channel", code=2)
+    portolan("connect", "unix:/nonexistent/socket", "--timeout", "0.01", code=2)
+    holds("ls" in portolan("--help"), "help names the subcommands")
+
+
+def lines_go_both_ways_and_connect_ends_when_all_is_read():
+    with address() as where, started("listen", where) as listener:
+        listener.stdin.write("for the first\n")
+        equal(portolan("connect", where, stdin=b"one\ntwo\nno end of line"), "for the first\n")
+        equal([listener.stdout.readline() for _ in range(3)], ["one\n", "two\n", "no end of line\n"])
+        listener.stdin.close()  # ends only the sending
+        equal(portolan("connect", where, stdin=b"the second client\n"), "")
+        equal(listener.stdout.readline(), "the second client\n")
+        listener.send_signal(signal.SIGINT)
+        equal(listener.wait(PATIENCE_S), 0)
+        holds(not pathlib.Path(where.removeprefix("unix:")).exists(), "the socket is gone")
+
+
+def a_message_stays_one_line_and_arrives_before_its_sender_ends():
+    with address() as where, started("listen", where) as listener:
+        portolan("send", where, "two\nlines", "\033[2J")
+        equal([listener.stdout.readline() for _ in range(2)], ["two\\nlines\n", "\\x1b[2J\n"])
+        many = "".join(f"line {i}\n" for i in range(100_000))
+        with started("connect", where) as sender:
+            sender.stdin.write(many)
+            sender.stdin.close()
+            equal("".join(listener.stdout.readline() for _ in range(100_000)), many)
+            equal(sender.wait(PATIENCE_S), 0)
+
+
+def a_call_prints_the_answer():
+    with address() as where, started("listen", where) as listener:
+        listener.stdin.write("the answer\n")
+        equal(portolan("call", where, "the question"), "the answer\n")
+        equal(listener.stdout.readline(), "the question\n")
+        portolan("call", where, "and what else", "--timeout", "0.05", code=1)
+
+
+def the_other_side_that_ends_first_is_1():
+    with address() as where, started("listen", where) as listener, started("connect", where) as client:
+        client.stdin.write("hello\n")
+        equal(listener.stdout.readline(), "hello\n")
+        listener.kill()
+        equal(client.wait(PATIENCE_S), 1)
+        holds("peer_died" in client.stderr.read(), "it says how")
+
+
+def run_is_a_worker_under_the_command():
+    equal(portolan("run", "--close", "--", FIXTURE, "echo", stdin=b"", code=7), "")
+    with started("run", "--", FIXTURE, "echo") as worker:
+        worker.stdin.write("hello\n")
+        equal(worker.stdout.readline(), "echo: hello\n")
+        worker.send_signal(signal.SIGINT)
+        equal(worker.wait(PATIENCE_S), 128 + signal.SIGTERM)
+    portolan("run", "--", "/nonexistent/program", stdin=b"", code=2)
+
+
+CASES = [value for name, value in list(globals().items())
+         if callable(value) and getattr(value, "__module__", "") == "__main__"
+         and name not in {"portolan", "equal", "holds", "fixture", "address", "started"}]
+
+if __name__ == "__main__":
+    wanted = set(sys.argv[3:])
+    failed = 0
+    for case in CASES:
+        if wanted and case.__name__ not in wanted:
+            continue
+        try:
+            case()
+        except Exception as error:  # each case is told
+            failed += 1
+            print(f"{case.__name__.replace('_', ' ')}: {error}")
+        else:
+            print(f"ok: {case.__name__.replace('_', ' ')}")
+    sys.exit(1 if failed else 0)

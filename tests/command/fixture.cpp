@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A program with channels in known states, for the tests of the portolan command: it says what it knows of
+// them on stdout, as lines `label id posted received`, then `ready`, and lives until its stdin ends. As
+// `echo` it is a worker that answers each message with itself, and ends with code 7 when its port is closed.
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <utility>
+#include <vector>
+
+#include <portolan/portolan.hpp>
+
+using namespace portolan;
+
+namespace {
+
+void tell(const MessagePort& port) {
+  const ChannelInfo info = port.info();
+  std::cout << info.label << ' ' << info.id << ' ' << info.messages_posted << ' ' << info.bytes_posted
+            << '\n';
+}
+
+int echo() {
+  MessagePort parent = parent_port();
+  while (Received received = parent.receive()) parent.post_message("echo: " + std::string(received->text()));
+  return 7;
+}
+
+std::string label_of(const std::string& mark, const char* name) {
+  return std::string(name) + "-" + mark;
+}
+
+int keep_channels(const std::string& mark) {
+  MessageChannel busy({.limit_bytes = 1 << 20, .label = label_of(mark, "busy")});
+  for (int i = 0; i < 5; ++i) busy.port1.post_message("message " + std::to_string(i));
+  static_cast<void>(busy.port2.receive());
+  busy.port2.post_message(42);
+  busy.port2.post_message(2.5);
+  busy.port2.post_message(std::vector<std::byte>{std::byte{0}, std::byte{255}});
+  busy.port2.post_message(Value::map({{"scene", "harbour"}, {"lines", Value::array(10, -20)}}));
+  busy.port2.post_message("two\nlines \033[2J");
+  MessageChannel moved({.label = label_of(mark, "moved")});
+  int sockets[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets) != 0) return 1;
+  send_port(sockets[0], std::move(moved.port2));
+  moved.port1.post_message("waits");
+  tell(busy.port1);
+  tell(moved.port1);
+  std::cout << "ready" << std::endl;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view what = argc > 1 ? argv[1] : "";
+  return what == "echo" ? echo() : keep_channels(std::string(what));
+}
