@@ -35,8 +35,10 @@ Core::Core(BrokerOptions options)
       office_(options.limits, policy_of(policy_file_), Log(std::move(options.log))),
       names_(office_, [this](const std::string& name) { services_.want(name); }),
       custody_(office_),
-      services_(office_, names_, options.service_directory,
-                std::filesystem::absolute(options.socket).string()) {
+      services_(
+          office_, names_,
+          [this](const std::string& name) { return names_.is_wanted(name) || custody_.holds_for(name); },
+          options.service_directory, std::filesystem::absolute(options.socket).string()) {
   listen(options);
   for (const auto& [descriptor, tag] :
        {std::pair{listening_.get(), Tag::listening}, {timer_.descriptor(), Tag::timer}})

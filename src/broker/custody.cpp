@@ -171,6 +171,12 @@ void Custody::expire(const Key& key) {
   let_go(kept);
 }
 
+bool Custody::holds_for(const std::string& name) const noexcept {
+  for (auto kept = kept_.lower_bound({name, {}}); kept != kept_.end() && kept->first.first == name; ++kept)
+    if (!port::closed_by_owner(kept->second.parcel)) return true;
+  return false;
+}
+
 // An owner that executes another program stays the same process; its connection ends with the old program.
 bool Custody::ready_for(const Connection& successor, const std::string& name) const noexcept {
   for (auto kept = kept_.lower_bound({name, {}}); kept != kept_.end() && kept->first.first == name; ++kept) {

@@ -33,6 +33,8 @@ class Custody {
   void owner_ended(std::uint64_t owner);
 
   [[nodiscard]] std::size_t size() const noexcept { return kept_.size(); }
+  /// Whether its successor would find ports there.
+  [[nodiscard]] bool holds_for(const std::string& name) const noexcept;
 
  private:
   struct Owner {

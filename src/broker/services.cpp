@@ -83,8 +83,12 @@ std::vector<std::string> ServiceFile::command_line() const {
   return line;
 }
 
-Services::Services(Office& office, Names& names, std::string directory, std::string socket)
-    : office_(office), names_(names), directory_(std::move(directory)), socket_(std::move(socket)) {
+Services::Services(Office& office, Names& names, Needed needed, std::string directory, std::string socket)
+    : office_(office),
+      names_(names),
+      needed_(std::move(needed)),
+      directory_(std::move(directory)),
+      socket_(std::move(socket)) {
   read_files();
 }
 
@@ -153,7 +157,7 @@ void Services::ended(std::uint64_t id) {
     service.process = {};
     if (os::monotonic_ns() - service.started_ns >= kLongEnoughNs) service.failures = 0;
     office_.log.say(LogLevel::info, "service_ended", "name=" + name + " why=\"" + why + "\"");
-    if (names_.is_wanted(name)) try_again(name, service, why);
+    if (needed_(name)) try_again(name, service, why);
     return;
   }
 }
@@ -172,7 +176,7 @@ void Services::try_again(const std::string& name, Service& service, const std::s
     const auto found = services_.find(name);
     if (found == services_.end()) return;
     found->second.again = TimerId::none;
-    if (names_.is_wanted(name)) start(name, found->second);
+    if (needed_(name)) start(name, found->second);
   });
 }
 

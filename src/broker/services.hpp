@@ -5,7 +5,7 @@
 //   user = render                         as whom; needs a broker that runs as root
 //   environment = LEVEL=3                 any number of them
 //   limit = nofile=4096                   any number, as prlimit(1) names them
-// Ready is who has registered the name.
+// Ready is who has registered the name. One that ends while it is needed is started again, later each time.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,9 @@ struct ServiceFile {
 class Services {
  public:
   /// `socket` is what its programs find in PORTOLAN_SOCKET.
-  Services(Office& office, Names& names, std::string directory, std::string socket);
+  /// `needed` says whether somebody waits for a name, or ports wait in custody for whoever has it.
+  using Needed = Callback<bool(const std::string& name)>;
+  Services(Office& office, Names& names, Needed needed, std::string directory, std::string socket);
 
   /// Throws PortError for a mistake in a file; then everything stays as it was.
   void read_files();
@@ -61,6 +63,7 @@ class Services {
 
   Office& office_;
   Names& names_;
+  Needed needed_;
   std::string directory_;
   std::string socket_;
   std::map<std::string, Service> services_;

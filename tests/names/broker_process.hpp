@@ -18,8 +18,8 @@ namespace portolan::testing {
 
 class BrokerProcess {
  public:
-  explicit BrokerProcess(BrokerLimits limits = {}, std::string policy = {})
-      : limits_(limits), policy_(std::move(policy)) {
+  explicit BrokerProcess(BrokerLimits limits = {}, std::string policy = {}, std::string services = {})
+      : limits_(limits), policy_(std::move(policy)), services_(std::move(services)) {
     ::setenv("PORTOLAN_SOCKET", socket().c_str(), 1);
     start();
   }
@@ -34,7 +34,11 @@ class BrokerProcess {
   // child.
   void start() {
     process_.emplace(ChildProcess::fork([this] {
-      Broker broker({.socket = socket(), .permissions = 0666, .policy_file = policy_, .limits = limits_});
+      Broker broker({.socket = socket(),
+                     .permissions = 0666,
+                     .policy_file = policy_,
+                     .service_directory = services_,
+                     .limits = limits_});
       broker.run({});
       return 0;
     }));
@@ -54,6 +58,7 @@ class BrokerProcess {
   MeetingPlace place_;
   BrokerLimits limits_;
   std::string policy_;
+  std::string services_;
   std::optional<ChildProcess> process_;
 };
 

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <unistd.h>
@@ -238,4 +240,44 @@ TEST_CASE("a live upgrade by exec finds its ports by the same call") {
   client.post_message("the new program");
   CHECK(client.receive()->text() == "the new program");
   CHECK(service.wait() == ChildExit::exited(0));
+}
+
+// Started by the broker: tells who it is, and then answers.
+PORTOLAN_BODY(service_on_demand) {
+  std::map<std::string, MessagePort> left = reclaim(kName);
+  MessagePort port;
+  Listener listener(kName);
+  if (left.empty()) {
+    port = std::move(listener.accept().port());
+    keep(kName, port);
+  } else {
+    port = std::move(left.at("port"));
+  }
+  port.post_message("I am " + std::to_string(::getpid()));
+  while (Received received = port.receive())
+    static_cast<void>(port.try_post_message("you said " + std::string(received->text())));
+  return 0;
+}
+
+TEST_CASE(
+    "a service that was started on demand and is killed is started again for the ports that wait for it") {
+  const MeetingPlace services;
+  std::ofstream(services.path(kName + ".service"))
+      << "command = " << std::filesystem::read_symlink("/proc/self/exe").string()
+      << " --portolan-body service_on_demand\n";
+  BrokerProcess broker({}, {}, services.path(""));
+  const PortCensus census;
+  MessagePort client = connect(kName);
+  const auto pid_in = [](const std::string& text) {
+    REQUIRE(text.starts_with("I am "));
+    return std::stoi(text.substr(5));
+  };
+  for (int life = 0; life < 2; ++life) {
+    const int pid = pid_in(std::string(client.receive_for(kPatience)->text()));
+    client.post_message("hello");
+    CHECK(client.receive_for(kPatience)->text() == "you said hello");
+    REQUIRE(::kill(pid, SIGKILL) == 0);
+  }
+  static_cast<void>(pid_in(std::string(client.receive_for(kPatience)->text())));
+  client.close();  // and the service ends
 }
