@@ -2,6 +2,9 @@
 
 // Ports in Boost.Asio's coroutines, beside a timer of Asio's own: messages, requests and posts that wait for
 // room are awaited like any socket's.
+// clang-format off: Boost 1.74's awaitable.hpp needs it first
+#include <utility>
+// clang-format on
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -10,16 +13,13 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <portolan/asio.hpp>
 #include <portolan/portolan.hpp>
 
-using boost::asio::awaitable;
 using boost::asio::use_awaitable;
 
 static void echo() {
@@ -28,7 +28,7 @@ static void echo() {
     message->is_request() ? message->reply(message->bytes()) : port.post_message(message->bytes().size());
 }
 
-static awaitable<void> talk(portolan::AsioPort& port, int& done) {
+static boost::asio::awaitable<void> talk(portolan::AsioPort& port, int& done) {
   portolan::Received reply = co_await port.async_request(std::string("are you there?"), use_awaitable);
   std::printf("reply: %s\n", std::string(reply->text()).c_str());
 
@@ -36,14 +36,14 @@ static awaitable<void> talk(portolan::AsioPort& port, int& done) {
   co_await timer.async_wait(use_awaitable);
 
   std::size_t bytes = 0;
-  for (int i = 0; i < 100; ++i)  // more than the channel holds
+  for (int i = 0; i < 1000; ++i)  // more than the channel holds
     co_await port.async_post(std::vector<std::byte>(100'000), use_awaitable);
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     portolan::Received message = co_await port.async_receive(use_awaitable);
     bytes += message->data<std::size_t>();
   }
   std::printf("%zu bytes were seen\n", bytes);
-  done += bytes == 10'000'000;
+  done += bytes == 100'000'000;
 }
 
 int main(int argc, char** argv) {
