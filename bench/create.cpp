@@ -182,7 +182,7 @@ double bare_channels(int count, Bare bare) {
 }  // namespace
 
 void measure_create(Report& report) {
-  constexpr int kChannels = 5000;
+  constexpr int kChannels = 1500;
   report.section("Create a channel, move an end, first message, reply, close");
   report.row("Portolan, polling", "/s", [] { return portolan_channels(kChannels, true); });
   report.row("Portolan, blocking calls", "/s", [] { return portolan_channels(kChannels, false); });

@@ -53,11 +53,14 @@ void measure_footprint(Report& report) {
     channel.port2.post_message("back");
     static_cast<void>(channel.port1.try_receive());
   }
-  report.fact("shared memory", "B/channel", (kilobyte_line("/proc/meminfo", "Shmem") - shmem) / kChannels);
-  report.fact("page tables", "B/channel", (kilobyte_line("/proc/self/status", "VmPTE") - tables) / kChannels);
-  report.fact("private memory", "B/channel",
-              (kilobyte_line("/proc/self/status", "RssAnon") - heap) / kChannels);
-  report.fact("descriptors", "/port", (open_descriptors() - descriptors) / kChannels / 2);
+  const double shared = kilobyte_line("/proc/meminfo", "Shmem") - shmem;
+  const double in_tables = kilobyte_line("/proc/self/status", "VmPTE") - tables;
+  const double on_heap = kilobyte_line("/proc/self/status", "RssAnon") - heap;
+  const double opened = open_descriptors() - descriptors;
+  report.fact("shared memory", "B/channel", [&] { return shared / kChannels; });
+  report.fact("page tables", "B/channel", [&] { return in_tables / kChannels; });
+  report.fact("private memory", "B/channel", [&] { return on_heap / kChannels; });
+  report.fact("descriptors", "/port", [&] { return opened / kChannels / 2; });
 }
 
 }  // namespace bench

@@ -3,7 +3,8 @@
 """The tables of docs/performance.md and docs/values.md, from results of portolan-bench --json, of compile_cost.py and of
 tests/fuzz/run.py.
 
-usage: table.py RESULT              prints the table
+usage: table.py RESULT              prints the table, and where another library is ahead
+       table.py --write RESULT ROOT the figures of docs/performance.md from this result, and its link
        table.py --check ROOT        fails unless the pages have the tables of the results that they name
        table.py --selftest          plants a wrong figure and must see it
 """
@@ -24,6 +25,36 @@ def figure(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
 
 
+def name_of(row):
+    return row["question"] + "".join(f", {row[key]}" for key in ("who", "part") if row.get(key))
+
+
+def medians(row, near_ns):
+    """While the CPUs were near, and far; None without samples."""
+    for near in (True, False):
+        values = [value for value, line in row["samples"] if (line < near_ns) == near]
+        yield statistics.median_high(values) if values else None
+
+
+def losses(result):
+    """Where another library is ahead of ours, as lines of a list."""
+    def key(row):
+        return row["section"], row["question"], row.get("part")
+
+    ours = {key(row): row for row in result["rows"] if row.get("who") == "Portolan"}
+    for row in result["rows"]:
+        mine = ours.get(key(row))
+        if mine is None or row is mine or row.get("limit"):
+            continue
+        pairs = zip(medians(mine, result["near_ns"]), medians(row, result["near_ns"]))
+        mine, theirs = next((pair for pair in pairs if all(pair)), (None, None))
+        if mine is None:
+            continue
+        times = theirs / mine if row["unit"].endswith("/s") else mine / theirs
+        if times > 1:
+            yield f"- {row['section']}: {name_of(row)}: {times:.2f} times"
+
+
 def rows_of(row, near_ns):
     for near in (True, False):
         samples = [(value, line) for value, line in row["samples"] if (line < near_ns) == near]
@@ -32,7 +63,7 @@ def rows_of(row, near_ns):
         values = [value for value, _ in samples]
         lines = [line for _, line in samples]
         # The upper one of two in the middle, as the program prints it.
-        yield (row["question"], f"{figure(statistics.median_high(values))} {row['unit']}",
+        yield (name_of(row), f"{figure(statistics.median_high(values))} {row['unit']}",
                f"{figure(min(values))} - {figure(max(values))}", str(len(values)),
                f"{statistics.median_high(lines):.0f} ns{'' if near else ', FAR'}")
 
@@ -46,6 +77,10 @@ def table_of_rows(result):
             out.append(f"| **{section}** | | | | |")
         out += ["| " + " | ".join(cells) + " |" for cells in rows_of(row, result["near_ns"])]
     return "\n".join(out)
+
+
+def losses_text(result):
+    return "\n".join(losses(result)) or "- nowhere in this run"
 
 
 def table_of_units(result):
@@ -83,6 +118,8 @@ def complaints(root):
             result = json.loads(pathlib.Path(root, "docs", path).read_text(encoding="utf-8"))
             if table(result) not in page:
                 found.append(f"{name}: its table is not that of {path}")
+            if any(row.get("who") for row in result.get("rows", ())) and losses_text(result) not in page:
+                found.append(f"{name}: does not say where another is ahead as {path} does")
             found += [f"{name}: does not say {result[word]}" for word in ("machine", "commit")
                       if result.get(word, "") not in page]
     return found
@@ -91,19 +128,43 @@ def complaints(root):
 def selftest():
     import tempfile
     result = {"machine": "a machine", "commit": "c0ffee", "near_ns": 220, "rows": [
-        {"section": "s", "question": "q", "unit": "/s", "samples": [[1000, 100], [3000, 100], [2000, 400]]}]}
+        {"section": "s", "question": "q", "who": "Portolan", "unit": "/s",
+         "samples": [[1000, 100], [3000, 100], [2000, 400]]},
+        {"section": "s", "question": "q", "who": "other", "unit": "/s", "samples": [[4500, 100]]}]}
     with tempfile.TemporaryDirectory() as directory:
         root = pathlib.Path(directory)
         (root / "bench/results").mkdir(parents=True)
         (root / "docs").mkdir()
         (root / "bench/results/r.json").write_text(json.dumps(result))
-        page = f"a machine, c0ffee, [result](../bench/results/r.json)\n{table(result)}\n"
+        page = f"a machine, c0ffee, [result](../bench/results/r.json)\n{table(result)}\n{losses_text(result)}\n"
         for name in PAGES:
             (root / name).write_text(page)
         right = complaints(root)
         (root / PAGES[1]).write_text(page.replace("3000", "3001"))
         wrong = complaints(root)
-    return [] if not right and len(wrong) == 1 else [f"self-test: {right} and {wrong}"]
+        (root / PAGES[1]).write_text(page.replace("1.50 times", "1.05 times"))
+        wrong += complaints(root)
+    return [] if not right and len(wrong) == 2 else [f"self-test: {right} and {wrong}"]
+
+
+def between(page, name, text):
+    """The page with what stands between the marks of that name replaced."""
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
+    if not pattern.search(page):
+        raise SystemExit(f"{PAGES[0]}: has no place for {name}")
+    return pattern.sub(lambda match: match.group(1) + text + match.group(2), page)
+
+
+def write(result_path, root):
+    result = json.loads(pathlib.Path(result_path).read_text(encoding="utf-8"))
+    path = pathlib.Path(root, PAGES[0])
+    name = pathlib.Path(result_path).name
+    head = (f"{result['machine']}, commit {result['commit']}, {name[:10]}, pinned to {result['pinned']};\n"
+            f"[all samples](../bench/results/{name}).")
+    page = path.read_text(encoding="utf-8")
+    for mark, text in (("run", head), ("table", table(result)), ("losses", losses_text(result))):
+        page = between(page, mark, text)
+    path.write_text(page, encoding="utf-8")
 
 
 def main():
@@ -111,8 +172,12 @@ def main():
         found = selftest()
     elif sys.argv[1] == "--check":
         found = complaints(sys.argv[2])
+    elif sys.argv[1] == "--write":
+        write(*sys.argv[2:4])
+        return 0
     else:
-        print(table(json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))))
+        result = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
+        print(table(result), losses_text(result), sep="\n\n")
         return 0
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
