@@ -4,10 +4,12 @@
 tests/fuzz/run.py.
 
 usage: table.py RESULT              prints the table, and where another library is ahead
+       table.py --merge OUT RESULT...   one result of several, of different questions at one commit on one machine
        table.py --write RESULT ROOT the figures of docs/performance.md from this result, and its link
        table.py --check ROOT        fails unless the pages have the tables of the results that they name
        table.py --selftest          plants a wrong figure and must see it
 """
+import itertools
 import json
 import pathlib
 import re
@@ -41,8 +43,8 @@ def losses(result):
     def key(row):
         return row["section"], row["question"], row.get("part")
 
-    ours = {key(row): row for row in result["rows"] if row.get("who") == "Portolan"}
-    for row in result["rows"]:
+    ours = {key(row): row for row in result.get("rows", ()) if row.get("who") == "Portolan"}
+    for row in result.get("rows", ()):
         mine = ours.get(key(row))
         if mine is None or row is mine or row.get("limit"):
             continue
@@ -55,15 +57,22 @@ def losses(result):
             yield f"- {row['section']}: {name_of(row)}: {times:.2f} times"
 
 
-def rows_of(row, near_ns):
+def rows_of(rows, near_ns):
+    """One line for the samples of near CPUs, and one for those of far ones; the parts of a distribution share it, and its
+    spread is that of the first."""
+    first = rows[0]
     for near in (True, False):
-        samples = [(value, line) for value, line in row["samples"] if (line < near_ns) == near]
-        if not samples:
+        lines = [line for _, line in first["samples"] if (line < near_ns) == near]
+        if not lines:
             continue
-        values = [value for value, _ in samples]
-        lines = [line for _, line in samples]
-        # The upper one of two in the middle, as the program prints it.
-        yield (name_of(row), f"{figure(statistics.median_high(values))} {row['unit']}",
+        cells = []
+        for row in rows:
+            values = [value for value, line in row["samples"] if (line < near_ns) == near]
+            # The upper one of two in the middle, as the program prints it.
+            cells.append((f"{row['part']} " if row.get("part") else "") + figure(statistics.median_high(values)))
+        values = [value for value, line in first["samples"] if (line < near_ns) == near]
+        who = f", {first['who']}" if first.get("who") else ""
+        yield (first["question"] + who, f"{', '.join(cells)} {first['unit']}",
                f"{figure(min(values))} - {figure(max(values))}", str(len(values)),
                f"{statistics.median_high(lines):.0f} ns{'' if near else ', FAR'}")
 
@@ -71,11 +80,12 @@ def rows_of(row, near_ns):
 def table_of_rows(result):
     out = ["| what | median | least and most | samples | cache line |", "|---|---|---|---|---|"]
     section = None
-    for row in result["rows"]:
-        if row["section"] != section:
-            section = row["section"]
+    for _, rows in itertools.groupby(result["rows"], lambda row: (row["section"], row["question"], row.get("who"))):
+        rows = list(rows)
+        if rows[0]["section"] != section:
+            section = rows[0]["section"]
             out.append(f"| **{section}** | | | | |")
-        out += ["| " + " | ".join(cells) + " |" for cells in rows_of(row, result["near_ns"])]
+        out += ["| " + " | ".join(cells) + " |" for cells in rows_of(rows, result["near_ns"])]
     return "\n".join(out)
 
 
@@ -167,11 +177,25 @@ def write(result_path, root):
     path.write_text(page, encoding="utf-8")
 
 
+def merge(out, parts):
+    results = [json.loads(pathlib.Path(part).read_text(encoding="utf-8")) for part in parts]
+    heads = {json.dumps({key: result[key] for key in result if key != "rows"}) for result in results}
+    if len(heads) != 1:
+        raise SystemExit("table.py: these are not of one machine and commit: " + ", ".join(sorted(heads)))
+    head = json.loads(heads.pop())
+    rows = ",\n".join(f"  {json.dumps(row)}" for result in results for row in result["rows"])
+    text = json.dumps(head)[:-1] + f', "rows": [\n{rows}\n]}}\n'
+    pathlib.Path(out).write_text(text, encoding="utf-8")
+
+
 def main():
     if sys.argv[1] == "--selftest":
         found = selftest()
     elif sys.argv[1] == "--check":
         found = complaints(sys.argv[2])
+    elif sys.argv[1] == "--merge":
+        merge(sys.argv[2], sys.argv[3:])
+        return 0
     elif sys.argv[1] == "--write":
         write(*sys.argv[2:4])
         return 0
