@@ -189,6 +189,8 @@ void Core::read_from(Connection& from) {
     std::uint16_t version = 0;
     const auto fault = wire::read_name_packet(std::span(space).first(got.size_bytes), packet, version);
     if (fault == wire::NameFault::other_version) {
+      office_.log.say(LogLevel::warning, "version_refused",
+                      from.fields() + " version=" + std::to_string(version));
       wire::NamePacket unread;
       return office_.refuse(from, unread, std::errc::protocol_not_supported,
                             "this portoland speaks version " + std::to_string(wire::kNameProtocolVersion) +
@@ -207,11 +209,14 @@ void Core::read_from(Connection& from) {
 }
 
 void Core::greet(Connection& from, const wire::NamePacket& hello) {
-  if (hello.code > wire::kNameProtocolVersion || hello.generation < wire::kNameProtocolVersion)
+  if (hello.code > wire::kNameProtocolVersion || hello.generation < wire::kNameProtocolVersion) {
+    office_.log.say(LogLevel::warning, "version_refused",
+                    from.fields() + " version=" + std::to_string(hello.code));
     return office_.refuse(from, hello, std::errc::protocol_not_supported,
                           "this portoland speaks version " + std::to_string(wire::kNameProtocolVersion) +
                               " and the program versions " + std::to_string(hello.code) + " to " +
                               std::to_string(hello.generation) + "; update the older one");
+  }
   from.greeted = true;
   office_.cancel(from.silence);
   os::refuse_descriptors(from.socket.get(), false);

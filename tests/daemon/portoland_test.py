@@ -155,6 +155,7 @@ class Portoland(unittest.TestCase):
                 answer = newer.ask(HELLO, code=2, generation=5, version=5)
                 self.assertEqual((answer.kind, answer.code), (REFUSED, 93))
                 self.assertIn("speaks version 1 and the program versions 2 to 5", answer.text)
+                daemon.says("version_refused uid=")
                 answer = newer.ask(HELLO, code=1, generation=5, version=5)  # one that speaks the older one, too
                 self.assertEqual((answer.kind, answer.code), (WELCOME, 1))
                 answer = newer.ask(ENLIST, name="x", version=5)
