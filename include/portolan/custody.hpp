@@ -29,7 +29,8 @@ struct KeepOptions {
 /// replaces the first. portoland itself forgets all when it ends: keep again once it is back.
 ///
 /// From any thread. Throws PortError (no portoland, the policy, a label that another port has, limits),
-/// InvalidStateError for a port that is detached or closed.
+/// InvalidStateError for a port that is detached or closed, and DataCloneError for an end of a
+/// Trust::same_user channel if portoland runs neither as this user nor as root.
 PORTOLAN_API void keep(std::string_view name, MessagePort& port, KeepOptions options = {});
 
 /// The ports that were kept as `name` by a process of this user that has ended, or by the program that this

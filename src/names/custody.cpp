@@ -40,9 +40,12 @@ class Keeper final : public port::ForkGuarded {
       if (os::nothing_to_come(link_.descriptor())) link_.close();
     if (!link_.is_open())
       if (const auto error = link_.open()) throw PortError(error, what + ": " + link_.explain(error));
+    if (packet.port && packet.port->trust == wire::TrustLevel::same_user && !link_.is_trusted())
+      throw DataCloneError(
+          what + ": an end of a channel with Trust::same_user stays with its user, and the portoland at " +
+          link_.where() + " is another one's; make the channel with Trust::foreign");
     return link_.call(what, std::move(packet), descriptors, os::monotonic_ns() + patience_ns, on_way);
   }
-  [[nodiscard]] bool is_trusted() const noexcept { return link_.is_trusted(); }
 
  private:
   Keeper() { enrol(); }

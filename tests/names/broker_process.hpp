@@ -18,8 +18,9 @@ namespace portolan::testing {
 
 class BrokerProcess {
  public:
-  explicit BrokerProcess(BrokerLimits limits = {}, std::string policy = {}, std::string services = {})
-      : limits_(limits), policy_(std::move(policy)), services_(std::move(services)) {
+  explicit BrokerProcess(BrokerLimits limits = {}, std::string policy = {}, std::string services = {},
+                         std::optional<uid_t> run_as = {})
+      : limits_(limits), policy_(std::move(policy)), services_(std::move(services)), run_as_(run_as) {
     ::setenv("PORTOLAN_SOCKET", socket().c_str(), 1);
     start();
   }
@@ -34,6 +35,7 @@ class BrokerProcess {
   // child.
   void start() {
     process_.emplace(ChildProcess::fork([this] {
+      if (run_as_ && ::setuid(*run_as_) != 0) return 1;
       Broker broker({.socket = socket(),
                      .permissions = 0666,
                      .policy_file = policy_,
@@ -59,6 +61,7 @@ class BrokerProcess {
   BrokerLimits limits_;
   std::string policy_;
   std::string services_;
+  std::optional<uid_t> run_as_;
   std::optional<ChildProcess> process_;
 };
 

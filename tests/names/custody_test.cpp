@@ -281,3 +281,25 @@ TEST_CASE(
   static_cast<void>(pid_in(std::string(client.receive_for(kPatience)->text())));
   client.close();  // and the service ends
 }
+
+TEST_CASE("a broker of another user is given no end of a channel that stays with its user") {
+  if (::geteuid() != 0) return;  // only root can be somebody else
+  constexpr uid_t kStranger = 65534;
+  BrokerProcess broker({}, {}, {}, kStranger);
+  find_broker();
+  const PortCensus census;
+  MessageChannel mine, anybodys({.trust = Trust::foreign});
+  std::string text;
+  try {
+    keep(kName, mine.port1);
+  } catch (const DataCloneError& error) {
+    text = error.what();
+  }
+  CHECK(text.find("is another one's; make the channel with Trust::foreign") != std::string::npos);
+  keep(kName, anybodys.port1);
+  drop_kept(kName);
+  Listener listener(kName);
+  MessagePort port = connect(kName);
+  CHECK(port.info().trust == Trust::foreign);
+  CHECK(listener.accept().port().info().trust == Trust::foreign);
+}
