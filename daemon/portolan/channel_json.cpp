@@ -48,7 +48,7 @@ std::string direction_json(const DirectionSnapshot& direction, const Rate* rate)
   json.number("blocks_taken", direction.blocks_taken);
   json.flag("writer_fences", direction.writer_fences);
   JsonArray types;
-  for (const std::string& name : direction.type_names) types.add(json_quoted(name));
+  for (const auto& type : direction.type_names) types.add(json_quoted(type.name));
   return json.raw("types", types.str()).str();
 }
 

@@ -48,6 +48,30 @@ void add_stat(CLI::App& all, Action& action) {
   app.callback([&] { action = [&] { return show_channel(options); }; });
 }
 
+void add_tail(CLI::App& all, Action& action, const char* name, const char* what,
+              const TailOptions& defaults) {
+  auto& options = *new TailOptions(defaults);
+  CLI::App& app = *all.add_subcommand(name, what);
+  app.add_option("CHANNEL", options.channel, "the beginning of its id, or its label")->required();
+  app.add_option("--from", options.from, "only what this end has posted")->check(CLI::IsMember({"A", "B"}));
+  app.add_option("-n,--messages", options.most_messages, "at most so many of each direction, the last ones")
+      ->capture_default_str();
+  app.add_option("--bytes", options.most_bytes, "at most so many bytes of each message")
+      ->capture_default_str();
+  app.add_flag("-f,--follow", options.follow, "go on with those that come, until interrupted");
+  app.add_flag("--json", options.json, "an object a line");
+  app.callback([&] { action = [&] { return show_messages(options); }; });
+}
+
+void add_doctor(CLI::App& all, Action& action) {
+  auto& options = *new DoctorOptions;
+  CLI::App& app = *all.add_subcommand(
+      "doctor",
+      "says what of this machine or container Portolan can use, what the rest costs and how to mend it");
+  app.add_flag("--json", options.json, "one object");
+  app.callback([&] { action = [&] { return examine_machine(options); }; });
+}
+
 void add_timeout(CLI::App& app, std::chrono::milliseconds& timeout, const char* what) {
   app.add_option_function<double>(
          "--timeout",
@@ -122,6 +146,13 @@ int main(int argc, char** argv) {
   Action action;
   add_ls(app, action);
   add_stat(app, action);
+  add_tail(app, action, "tail",
+           "shows the last messages of a channel, read ones as well until they are overwritten", {});
+  TailOptions everything;
+  everything.most_messages = 1'000'000;
+  everything.most_bytes = 1 << 20;
+  add_tail(app, action, "dump", "shows all messages that a channel's memory still has, in full", everything);
+  add_doctor(app, action);
   add_listen(app, action);
   add_connect(app, action);
   add_send(app, action, "send", "posts messages and exits once they were read", false);

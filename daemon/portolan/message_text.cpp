@@ -13,7 +13,6 @@
 #include <portolan/error.hpp>
 #include <portolan/number.hpp>
 #include <portolan/value.hpp>
-#include <portolan/value_limits.hpp>
 
 namespace command {
 namespace {

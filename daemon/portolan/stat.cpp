@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 #include <thread>
 #include <utility>
 
@@ -32,6 +31,12 @@ std::string end_lines(const Channel& channel, Side side) {
   return text;
 }
 
+std::string type_list(const DirectionSnapshot& direction) {
+  std::string text;
+  for (const auto& type : direction.type_names) text += (text.empty() ? "" : ", ") + type.name;
+  return text;
+}
+
 std::string direction_lines(const LookedAt& looked, Side writer) {
   const DirectionSnapshot& direction = looked.channel.control.direction[index(writer)];
   std::string text = toned(
@@ -56,8 +61,7 @@ std::string direction_lines(const LookedAt& looked, Side writer) {
                                      looked.channel.control.geometry.block_count, direction.hand_backs));
   text +=
       line("writer's fence", direction.writer_fences ? "each message" : "none, its reader fences for both");
-  if (!direction.type_names.empty())
-    text += line("types told", fmt::format("{}", fmt::join(direction.type_names, ", ")));
+  if (!direction.type_names.empty()) text += line("types told", type_list(direction));
   return text;
 }
 

@@ -26,6 +26,21 @@ struct StatOptions {
 };
 int show_channel(const StatOptions& options);
 
+struct TailOptions {
+  std::string channel;
+  std::string from;  // "A" or "B"; empty: both directions
+  std::size_t most_messages = 10;
+  std::size_t most_bytes = 256;
+  bool follow = false;
+  bool json = false;
+};
+int show_messages(const TailOptions& options);
+
+struct DoctorOptions {
+  bool json = false;
+};
+int examine_machine(const DoctorOptions& options);
+
 struct ListenAtOptions {
   std::string address;
   bool verbose = false;

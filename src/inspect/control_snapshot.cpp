@@ -43,14 +43,15 @@ ring::BlockBits map_at(ControlPageBytes page, std::size_t offset) noexcept {
   return bits;
 }
 
-std::vector<std::string> names_at(ControlPageBytes page, std::size_t offset, std::uint32_t stated_bytes) {
-  std::vector<std::string> names;
+std::vector<TypeName> names_at(ControlPageBytes page, std::size_t offset, std::uint32_t stated_bytes) {
+  std::vector<TypeName> names;
   const std::size_t used_bytes = std::min<std::size_t>(stated_bytes, ring::kNameTableBytes);
   const char* const begin = reinterpret_cast<const char*>(page.data() + offset);
   for (std::size_t at = 0; used_bytes - at >= ring::kNameHeadBytes;) {
     const std::size_t letters = static_cast<unsigned char>(begin[at + 4]);
     if (used_bytes - at - ring::kNameHeadBytes < letters) break;
-    names.push_back(shown_text({begin + at + ring::kNameHeadBytes, letters}));
+    names.push_back({word_at<std::uint32_t>(page, offset + at),
+                     shown_text({begin + at + ring::kNameHeadBytes, letters})});
     at += ring::kNameHeadBytes + letters;
   }
   return names;

@@ -18,6 +18,12 @@
 
 namespace portolan::inspect {
 
+/// What a writer has told of a type that it posts values of.
+struct TypeName {
+  std::uint32_t fingerprint = 0;
+  std::string name;  // fit to be shown
+};
+
 /// What one direction's writer and reader have stored.
 struct DirectionSnapshot {
   std::uint64_t extent_place = 0;  // a ring::Location
@@ -37,7 +43,7 @@ struct DirectionSnapshot {
   ring::SleepState reader_sleep = ring::SleepState::awake;
   ring::SleepState writer_sleep = ring::SleepState::awake;
   std::uint32_t blocks_taken = 0;
-  std::vector<std::string> type_names;  // fit to be shown
+  std::vector<TypeName> type_names;
 
   /// 0 where the two counts contradict each other: the page is written while it is read.
   [[nodiscard]] std::uint64_t unread_messages() const noexcept;

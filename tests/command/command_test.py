@@ -158,6 +158,31 @@ def the_other_side_that_ends_first_is_1():
         holds("peer_died" in client.stderr.read(), "it says how")
 
 
+def tail_shows_what_was_posted_decoded_by_its_format():
+    with fixture() as (process, known):
+        lines = portolan("tail", known["busy"][0], "--json").splitlines()
+        seen = [json.loads(line) for line in lines]
+        equal([(one["number"], one["text"], one["read"]) for one in seen if one["from"] == "A"],
+              [(i + 1, f"message {i}", i == 0) for i in range(5)])
+        equal([(one["format"], one["text"]) for one in seen if one["from"] == "B"],
+              [("number", "42"), ("number", "2.5"), ("bytes", "00ff"),
+               ("cbor", '{"lines": [10, -20], "scene": "harbour"}'), ("text", "two\\nlines \\x1b[2J")])
+        equal(len(portolan("tail", known["busy"][0], "-n", "2", "--from", "A").splitlines()), 2)
+        process.send_signal(signal.SIGSTOP)
+        equal(len(portolan("dump", known["busy"][0]).splitlines()), 10)
+        process.send_signal(signal.SIGCONT)
+        process.stdin.close()
+
+
+def the_doctor_finds_this_machine_usable_and_names_what_costs():
+    found = json.loads(portolan("doctor", "--json"))
+    holds(found["usable"], found)
+    few = subprocess.run(["bash", "-c", f"ulimit -n 60 && exec {PORTOLAN} doctor"], stdout=subprocess.PIPE,
+                         timeout=PATIENCE_S, text=True)
+    equal(few.returncode, 1)
+    holds("descriptors: some 30 ports" in few.stdout, few.stdout)
+
+
 def run_is_a_worker_under_the_command():
     equal(portolan("run", "--close", "--", FIXTURE, "echo", stdin=b"", code=7), "")
     with started("run", "--", FIXTURE, "echo") as worker:

@@ -19,6 +19,7 @@
 #include <portolan/portolan.hpp>
 
 #include "inspect/channel.hpp"
+#include "inspect/recorder.hpp"
 #include "inspect/shown_text.hpp"
 #include "os/memory_file.hpp"
 #include "port/hand_over.hpp"
@@ -262,6 +263,78 @@ TEST_CASE("text of another process cannot steer the terminal") {
                             "b") == "a??b");
   CHECK(inspect::shown_text("a\xe2\x80\xae"
                             "b") == "a?b");
+}
+
+TEST_CASE("what was read is still there until it is overwritten, in the order in which it was posted") {
+  const std::string label = own_label("recorded");
+  const PortCensus census;
+  constexpr int kMessages = 200;
+  ChildProcess child = living_with(label, [](const std::string& name) {
+    MessageChannel channel({.limit_bytes = 1, .label = name});  // 16 blocks of a page
+    for (int i = 0; i < kMessages; ++i) {
+      channel.port1.post_message(std::to_string(i) + std::string(500, '.'));
+      PORTOLAN_CHILD_REQUIRE(channel.port2.try_receive());
+    }
+    channel.port1.post_message("the end");
+    return channel;
+  });
+  std::optional<Channel> seen;
+  REQUIRE(wait_until([&] {
+    seen = channel_called(label);
+    return seen->control.direction[0].posted_messages == kMessages + 1;
+  }));
+  const inspect::Recording recording =
+      inspect::record(seen->segment.file, seen->control, Side::a, {.messages = 1000});
+  CHECK_FALSE(recording.damaged);
+  REQUIRE(recording.messages.size() > 10);  // more than the block that is being written holds
+  CHECK(recording.messages.back().number == kMessages + 1);
+  CHECK_FALSE(recording.messages.back().read);
+  for (std::size_t i = 0; i + 1 < recording.messages.size(); ++i) {
+    const inspect::RecordedMessage& message = recording.messages[i];
+    CHECK(message.number + 1 == recording.messages[i + 1].number);
+    CHECK(message.read);
+    const std::string_view text(reinterpret_cast<const char*>(message.body.data()), message.body.size());
+    CHECK(text.starts_with(std::to_string(message.number - 1) + "..."));
+  }
+  child.kill_and_reap();
+}
+
+TEST_CASE("a segment of any content is walked to an end, inside the segment") {
+  Dice dice(random_seed());
+  INFO("--seed=" << random_seed());
+  const ring::Geometry geometry = ring::Geometry::for_limit(1);
+  const FileDescriptor file = os::create_segment_file(geometry.segment_bytes());
+  std::vector<std::byte> memory(geometry.segment_bytes());
+  std::size_t found = 0;
+  for (int round = 0; round < 300; ++round) {
+    for (std::size_t at = 0; at < memory.size(); at += 8) {
+      // Mostly what looks like frames: short messages, JUMPs to anywhere, marks, and sometimes anything.
+      std::uint64_t word = dice.roll(0, 64) << 32 | (dice.word() & 0xf0) | 1;
+      if (dice.one_in(8)) word = dice.roll(0, 64) << 32 | (dice.word() & 0x3f3);
+      if (dice.one_in(8)) word = dice.roll(0, 3) << 48 | dice.roll(0, 17) << 32 | 2;
+      if (dice.one_in(64)) word = dice.word();
+      std::memcpy(memory.data() + at, &word, sizeof word);
+    }
+    REQUIRE_FALSE(os::write_all(file.get(), memory, 0));
+    ring::Header header{};
+    header.magic = ring::kMagic;
+    header.layout_version = ring::kLayoutVersion;
+    header.segment_bytes = geometry.segment_bytes();
+    header.block_bytes = geometry.block_bytes;
+    header.block_count = geometry.block_count;
+    std::memcpy(memory.data(), &header, sizeof header);
+    inspect::ControlSnapshot control;
+    REQUIRE(inspect::read_control(inspect::ControlPageBytes(memory.data(), ring::kControlBytes),
+                                  memory.size(), control)
+                .empty());
+    for (const Side writer : {Side::a, Side::b}) {
+      const auto recording = inspect::record(file, control, writer, {.messages = 50, .body_bytes = 100});
+      HOLDS(recording.messages.size() <= 50);
+      for (const auto& message : recording.messages) HOLDS(message.body.size() <= 100);
+      found += recording.messages.size();
+    }
+  }
+  CHECK(found > 500);
 }
 
 TEST_CASE("a segment of nonsense is passed over, and said to be that") {
