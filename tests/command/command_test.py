@@ -183,6 +183,23 @@ def the_doctor_finds_this_machine_usable_and_names_what_costs():
     holds("descriptors: some 30 ports" in few.stdout, few.stdout)
 
 
+def the_man_page_knows_every_subcommand_and_the_completions_their_options():
+    import re
+    folder = pathlib.Path(__file__).resolve().parents[2] / "daemon/portolan"
+    texts = {path.name: path.read_text().replace("\\-", "-") for path in
+             [folder / "portolan.1", folder / "completion.bash", folder / "completion.zsh", folder / "completion.fish"]}
+    for subcommand in re.findall(r"^  ([a-z]+)  ", portolan("--help").partition("Subcommands:")[2], re.M):
+        options = set(re.findall(r"--([a-z-]{2,})", portolan(subcommand, "--help"))) - {"help"}
+        for name, text in texts.items():
+            holds(re.search(rf"\b{subcommand}\b", text), f"{name} does not know {subcommand}")
+        for option in options:
+            holds(f"--{option}" in texts["completion.bash"], f"completion.bash does not know --{option}")
+            holds(f"--{option}" in texts["completion.zsh"], f"completion.zsh does not know --{option}")
+    completed = subprocess.run(["bash", "-c", f"source {folder}/completion.bash; COMP_WORDS=(portolan do); COMP_CWORD=1; "
+                                "_portolan; echo ${COMPREPLY[@]}"], stdout=subprocess.PIPE, text=True, check=True)
+    equal(completed.stdout, "doctor\n")
+
+
 def run_is_a_worker_under_the_command():
     equal(portolan("run", "--close", "--", FIXTURE, "echo", stdin=b"", code=7), "")
     with started("run", "--", FIXTURE, "echo") as worker:
