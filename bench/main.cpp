@@ -24,6 +24,7 @@ struct Question {
 const std::vector<Question>& questions() {
   using bench::Plan, bench::Report;
   static const std::vector<Question> all{
+      {"footprint", [](Report& report, const Plan&) { bench::measure_footprint(report); }},
       {"machine", bench::measure_machine},
       {"one-way", bench::measure_one_way},
       {"round-trip", bench::measure_round_trip},
@@ -33,7 +34,6 @@ const std::vector<Question>& questions() {
       {"producers", [](Report& report, const Plan&) { bench::measure_producers(report); }},
       {"move", [](Report& report, const Plan&) { bench::measure_move(report); }},
       {"create", [](Report& report, const Plan&) { bench::measure_create(report); }},
-      {"footprint", [](Report& report, const Plan&) { bench::measure_footprint(report); }},
       {"growth", [](Report& report, const Plan&) { bench::measure_growth(report); }},
       {"values", [](Report& report, const Plan&) { bench::measure_values(report); }},
       {"patterns", [](Report& report, const Plan&) { bench::measure_patterns(report); }, false},

@@ -27,7 +27,8 @@ class Result:
         data = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         self.near_ns = data["near_ns"]
         self.rows = data["rows"]
-        self.caption = f"{data['machine']}, commit {data['commit']}, pinned to {data['pinned']}"
+        self.caption = f"{data['machine']}, commit {data['commit']}, pinned to {data['pinned']}; of near CPUs, or of far ones " \
+                       "where no sample was taken near"
 
     def figures(self, row):
         """Median, least and most, and whether the CPUs were near."""

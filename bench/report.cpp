@@ -166,7 +166,9 @@ void Report::row(const std::string& question, std::string_view unit, const std::
 
 void Report::fact(const std::string& question, std::string_view unit,
                   const std::function<double()>& measure) {
-  if (round_ == rounds_) row(question, unit, measure);
+  const Row row{section_, question, {}, {}, std::string(unit), false, {}};
+  if (round_ == 1) add(row, {measure(), cache_line_round_trip_ns()});
+  print_complete({static_cast<std::size_t>(&find(row) - rows_.data())});
 }
 
 void Report::print_losses() const {

@@ -52,7 +52,7 @@ class Report {
            const std::function<double()>& measure);
   void parts(const std::string& question, const Answer& answer, const std::vector<std::string>& names,
              std::string_view unit, const std::function<Parts()>& measure);
-  // A figure that is counted once, in the last round, and does not depend on the distance of the CPUs.
+  // A figure that is counted once, in the first round, and does not depend on the distance of the CPUs.
   void fact(const std::string& question, std::string_view unit, const std::function<double()>& measure);
 
   // Where another library is ahead of ours, for every question that both answered while the CPUs were equally

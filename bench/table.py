@@ -27,10 +27,6 @@ def figure(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
 
 
-def name_of(row):
-    return row["question"] + "".join(f", {row[key]}" for key in ("who", "part") if row.get(key))
-
-
 def medians(row, near_ns):
     """While the CPUs were near, and far; None without samples."""
     for near in (True, False):
@@ -39,12 +35,15 @@ def medians(row, near_ns):
 
 
 def losses(result):
-    """Where another library is ahead of ours, as lines of a list."""
+    """Where another library is ahead of ours, as lines of a list, one a question. Of a distribution p50 and p99 count: what
+    is beyond is mostly the machine's."""
     def key(row):
-        return row["section"], row["question"], row.get("part")
+        return row["section"], row["question"], row.get("part", "")
 
-    ours = {key(row): row for row in result.get("rows", ()) if row.get("who") == "Portolan"}
-    for row in result.get("rows", ()):
+    rows = [row for row in result.get("rows", ()) if row.get("part", "") in ("", "p50", "p99") and row.get("who")]
+    ours = {key(row): row for row in rows if row["who"] == "Portolan"}
+    lines = {}
+    for row in rows:
         mine = ours.get(key(row))
         if mine is None or row is mine or row.get("limit"):
             continue
@@ -54,7 +53,9 @@ def losses(result):
             continue
         times = theirs / mine if row["unit"].endswith("/s") else mine / theirs
         if times > 1:
-            yield f"- {row['section']}: {name_of(row)}: {times:.2f} times"
+            lines.setdefault(key(row), []).append(f"{row['who']} {times:.2f} times")
+    for (section, question, part), winners in lines.items():
+        yield f"- {section}: {question}{', ' + part if part else ''}: {'; '.join(winners)}"
 
 
 def rows_of(rows, near_ns):
@@ -93,6 +94,35 @@ def losses_text(result):
     return "\n".join(losses(result)) or "- nowhere in this run"
 
 
+def cost_text(result):
+    """What a round trip is made of: each line is the difference to the simpler thing above it, so that they add up. Of
+    near CPUs, or of far ones if one of the figures lacks a near sample."""
+    def find(section, question, who="", part=""):
+        for row in result.get("rows", ()):
+            if (row["section"], row["question"], row.get("who", ""), row.get("part", "")) == (section, question, who, part):
+                return tuple(medians(row, result["near_ns"]))
+        return None, None
+
+    trips, asleep = "Round trip of 64 B", "blocking, both asleep for 1 ms before"
+    found = [find("Limits: memory", "round trip of a cache line between CPU 0 and CPU 1"),
+             find(trips, "polling", "bare ring (limit)", "p50"), find(trips, "polling", "Portolan", "p50"),
+             find(trips, asleep, "bare futex (limit)", "p50"), find(trips, asleep, "Portolan", "p50")]
+    for name, of_distance in zip(("near", "FAR"), zip(*found)):
+        if all(of_distance):
+            break
+    else:
+        return "These were not all measured in this run."
+    line, ring, ours, futex, ours_asleep = (round(value) for value in of_distance)
+    return "\n".join([
+        f"| a round trip of 64 B, p50, CPUs {name} | both polling | both asleep |", "|---|---|---|",
+        f"| a cache line there and back | {line} ns | |",
+        f"| the copies, a header and the second line of a frame, both ways: a bare ring | {ring - line:+} ns | |",
+        f"| two wake-ups of a sleeper by futex, with a message of memory each | | {futex} ns |",
+        f"| all else: checks, sleep words, growth, and the barrier of who falls asleep | {ours - ring:+} ns | "
+        f"{ours_asleep - futex:+} ns |",
+        f"| **Portolan** | **{ours} ns** | **{ours_asleep} ns** |"])
+
+
 def table_of_units(result):
     out = ["| translation unit | compiler | time | code |", "|---|---|---|---|"]
     out += [f"| {unit['posts']} | {unit['compiler']} | {unit['seconds']:.2f} s | {unit['code_bytes']} bytes |"
@@ -128,8 +158,9 @@ def complaints(root):
             result = json.loads(pathlib.Path(root, "docs", path).read_text(encoding="utf-8"))
             if table(result) not in page:
                 found.append(f"{name}: its table is not that of {path}")
-            if any(row.get("who") for row in result.get("rows", ())) and losses_text(result) not in page:
-                found.append(f"{name}: does not say where another is ahead as {path} does")
+            compares = any(row.get("who") for row in result.get("rows", ()))
+            if compares and (losses_text(result) not in page or cost_text(result) not in page):
+                found.append(f"{name}: does not say where another is ahead, or what a trip is made of, as {path} does")
             found += [f"{name}: does not say {result[word]}" for word in ("machine", "commit")
                       if result.get(word, "") not in page]
     return found
@@ -146,7 +177,7 @@ def selftest():
         (root / "bench/results").mkdir(parents=True)
         (root / "docs").mkdir()
         (root / "bench/results/r.json").write_text(json.dumps(result))
-        page = f"a machine, c0ffee, [result](../bench/results/r.json)\n{table(result)}\n{losses_text(result)}\n"
+        page = f"a machine, c0ffee, [result](../bench/results/r.json)\n{table(result)}\n{losses_text(result)}\n{cost_text(result)}\n"
         for name in PAGES:
             (root / name).write_text(page)
         right = complaints(root)
@@ -159,10 +190,10 @@ def selftest():
 
 def between(page, name, text):
     """The page with what stands between the marks of that name replaced."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
     if not pattern.search(page):
         raise SystemExit(f"{PAGES[0]}: has no place for {name}")
-    return pattern.sub(lambda match: match.group(1) + text + match.group(2), page)
+    return pattern.sub(lambda match: match.group(1) + text + "\n" + match.group(2), page)
 
 
 def write(result_path, root):
@@ -172,7 +203,7 @@ def write(result_path, root):
     head = (f"{result['machine']}, commit {result['commit']}, {name[:10]}, pinned to {result['pinned']};\n"
             f"[all samples](../bench/results/{name}).")
     page = path.read_text(encoding="utf-8")
-    for mark, text in (("run", head), ("table", table(result)), ("losses", losses_text(result))):
+    for mark, text in (("run", head), ("cost", cost_text(result)), ("table", table(result)), ("losses", losses_text(result))):
         page = between(page, mark, text)
     path.write_text(page, encoding="utf-8")
 
