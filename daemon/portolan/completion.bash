@@ -3,6 +3,7 @@ _portolan() {
   local word=${COMP_WORDS[COMP_CWORD]} subcommand=${COMP_WORDS[1]} words
   case $subcommand in
     ls) words="--label --pid --unread --waiting --in-transit --interval --json" ;;
+    graph) words="--label --pid --interval" ;;
     stat) words="--interval --json" ;;
     tail | dump) words="--from --messages --bytes --follow --json" ;;
     doctor) words="--json" ;;
@@ -11,7 +12,7 @@ _portolan() {
     run) words="--close --" ;;
   esac
   if [ "$COMP_CWORD" = 1 ]; then
-    words="ls stat tail dump doctor listen connect send call run --help --version --color"
+    words="ls stat graph tail dump doctor listen connect send call run --help --version --color"
   elif [[ $subcommand =~ ^(stat|tail|dump)$ && $word != -* ]]; then
     words=$(portolan ls --interval 0 --color never 2>/dev/null | tail -n +2 | cut -d' ' -f1)
   fi

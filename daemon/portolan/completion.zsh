@@ -1,10 +1,11 @@
 #compdef portolan
 # SPDX-License-Identifier: Apache-2.0
 if (( CURRENT == 2 )); then
-  compadd ls stat tail dump doctor listen connect send call run
+  compadd ls stat graph tail dump doctor listen connect send call run
 else
   case $words[2] in
     ls) compadd -- --label --pid --unread --waiting --in-transit --interval --json ;;
+    graph) compadd -- --label --pid --interval ;;
     stat) compadd -- --interval --json ;;
     tail|dump) compadd -- --from --messages --bytes --follow --json ;;
     doctor) compadd -- --json ;;

@@ -39,6 +39,16 @@ void add_ls(CLI::App& all, Action& action) {
   app.callback([&] { action = [&] { return list_channels(options); }; });
 }
 
+void add_graph(CLI::App& all, Action& action) {
+  auto& options = *new LsOptions;
+  CLI::App& app =
+      *all.add_subcommand("graph", "draws processes and channels in Graphviz's language, for dot");
+  app.add_option("--label", options.filter.label, "only channels with this label; a glob");
+  app.add_option("--pid", options.filter.pid, "only channels of which this process has descriptors");
+  add_interval(app, options.interval);
+  app.callback([&] { action = [&] { return draw_graph(options); }; });
+}
+
 void add_stat(CLI::App& all, Action& action) {
   auto& options = *new StatOptions;
   CLI::App& app = *all.add_subcommand("stat", "shows all counters of a channel");
@@ -146,6 +156,7 @@ int main(int argc, char** argv) {
   Action action;
   add_ls(app, action);
   add_stat(app, action);
+  add_graph(app, action);
   add_tail(app, action, "tail",
            "shows the last messages of a channel, read ones as well until they are overwritten", {});
   TailOptions everything;

@@ -18,6 +18,7 @@ struct LsOptions {
   bool json = false;
 };
 int list_channels(const LsOptions& options);
+int draw_graph(const LsOptions& options);
 
 struct StatOptions {
   std::string channel;

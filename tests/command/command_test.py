@@ -108,6 +108,14 @@ def filters_select_and_columns_stand_under_each_other():
         process.stdin.close()
 
 
+def the_graph_has_the_process_and_what_is_in_transit():
+    with fixture() as (process, known):
+        text = portolan("graph", "--pid", str(process.pid), "--interval", "0")
+        holds(f'"pid-{process.pid}" -> "{known["moved"][0]}-B"' in text, text)
+        holds('[label="in transit"]' in text and "A>B: 0/s, 4 unread" in text, text)
+        process.stdin.close()
+
+
 def wrong_usage_is_2_and_says_why():
     portolan(code=2)
     portolan("ls", "--interval", "-1", code=2)
