@@ -212,7 +212,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     });
   }
 
-  /// For messages that could not be read: they have no payload, and what() says why. F takes a MessageEvent&.
+  /// For messages that could not be read: the event has no payload and no ports, and what() says why. What
+  /// came along is lost. F takes a MessageEvent&.
   template <class F>
   requires EventListener<F>
   void on_message_error(F handler) & {

@@ -108,7 +108,7 @@ class PORTOLAN_API Reply {
 
   /// `co_await` gives the MessageEvent, in the loop as for on_reply(), and throws what get() throws.
   class Awaiter;
-  Awaiter operator co_await() &&;
+  Awaiter operator co_await();
 
   /// Has the loop call `settled` once status() is no longer pending; what on_reply() and co_await are made
   /// of. Throws InvalidStateError if the reply was taken before, or another one is waiting.
@@ -155,7 +155,7 @@ class Reply::Awaiter {
   Reply reply_;
 };
 
-inline Reply::Awaiter Reply::operator co_await() && {
+inline Reply::Awaiter Reply::operator co_await() {
   return Awaiter(std::move(*this));
 }
 

@@ -37,7 +37,8 @@ Task<> receive_into(MessagePort& port, WaitOptions options, std::optional<Receiv
 }
 
 Task<int> ask(MessagePort& port, int number) {
-  MessageEvent reply = co_await port.request(number, {.timeout = kPatience});
+  Reply asked = port.request(number, {.timeout = kPatience});
+  MessageEvent reply = co_await asked;
   co_return reply.data<int>();
 }
 

@@ -16,7 +16,7 @@ import tempfile
 import source_tree
 
 WARNINGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror".split()
-BOOST = re.compile(r"(?:value_\w+|values|portolan|asio)\.hpp")  # portolan.hpp is everything, values.hpp included
+BOOST = re.compile(r"(?:value_\w+|values|portolan|asio(?:_\w+)?)\.hpp")  # portolan.hpp is everything, values.hpp included
 OUTERMOST = re.compile(r"(?:portolan|port|values|value|asio|coroutine)\.hpp")
 
 
