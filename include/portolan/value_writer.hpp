@@ -58,7 +58,8 @@ inline constexpr bool is_versioned =
 /// Whether T itself has a public `serialize`. It is called without going through Boost's, so that clang
 /// inlines it, too. One that is inherited may not be what Boost would choose.
 template <class T, class Archive>
-inline constexpr bool has_serialize = requires {
+inline constexpr bool has_serialize = requires(T& value, Archive& archive) {
+  value.serialize(archive, 0U);  // clang 14 asks here, and not below, whether it may be called from outside
   requires std::is_same_v<decltype(&T::template serialize<Archive>), void (T::*)(Archive&, unsigned)>;
 };
 
