@@ -141,7 +141,7 @@ bool PortState::keeps_loop_alive() const noexcept {
   if (endpoint != nullptr && !replies_.empty()) return true;
   if (endpoint == nullptr || !ref_) return false;
   if (endpoint->status() == Status::closed) return true;  // its queue is still to be delivered
-  if (readable_) return true;
+  if (waits_to_read()) return true;
   return endpoint->status() == Status::open && !close_told_ && listeners_ &&
          (listeners_->has("message") || listeners_->has("messageerror") || listeners_->has("close") ||
           listeners_->has("drain"));

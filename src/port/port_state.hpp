@@ -264,6 +264,7 @@ class PortState final : public LoopSource,
   bool waits_ahead(Endpoint& endpoint) noexcept;
   // Nothing will come any more.
   void end_waits(ReplyStatus status) noexcept;
+  bool waits_to_read() const noexcept;
 
   // flow.cpp
   bool drain_is_due(Endpoint& endpoint) noexcept;
@@ -300,7 +301,8 @@ class PortState final : public LoopSource,
   std::vector<std::uint64_t> taken_ahead_;  // messages that are unread, and replies that were given out
   std::uint64_t reply_number_ = 0;          // which the reply answers that take_queued() has given
   std::uint64_t late_replies_ = 0;
-  Callback<void()> readable_;  // and the loop that calls it
+  mutable std::mutex waiting_;  // guards the next two: close() ends the wait from any thread
+  Callback<void()> readable_;   // and the loop that calls it
   std::shared_ptr<LoopCore> readable_in_;
   std::uint64_t large_in_hand_bytes_ = 0;  // in files of their own, of these events
 

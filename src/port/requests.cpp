@@ -188,7 +188,11 @@ std::shared_ptr<LoopCore> PortState::bind_for_replies(const std::shared_ptr<List
 void PortState::when_readable(Callback<void()> call, std::shared_ptr<Listeners> listeners) {
   check_process("when_readable");
   check_loop_thread("when_readable");
-  readable_ = {};
+  Callback<void()> former;  // of the user, and destroyed without the lock
+  {
+    const std::lock_guard lock(waiting_);
+    former = std::move(readable_);
+  }
   if (!call) return;
   if (enabled_)
     throw InvalidStateError(
@@ -198,17 +202,25 @@ void PortState::when_readable(Callback<void()> call, std::shared_ptr<Listeners> 
       attachment_ ? attachment_.core() : EventLoopAccess::core(EventLoop::current());
   if (!attachment_) bind(EventLoop::current(), std::move(listeners));
   if (!attachment_) return loop->post(std::move(call));  // there is nothing to wait for
-  readable_ = std::move(call);
-  readable_in_ = loop;
+  {
+    const std::lock_guard lock(waiting_);
+    readable_ = std::move(call);
+    readable_in_ = loop;
+  }
   look_again();
 }
 
+bool PortState::waits_to_read() const noexcept {
+  const std::lock_guard lock(waiting_);
+  return static_cast<bool>(readable_);
+}
+
 bool PortState::waits_ahead(Endpoint& endpoint) noexcept {
-  return readable_ || (!replies_.empty() && (endpoint.peer_closed() || !endpoint.scout().dry()));
+  return waits_to_read() || (!replies_.empty() && (endpoint.peer_closed() || !endpoint.scout().dry()));
 }
 
 bool PortState::serve_disabled(Endpoint& endpoint) {
-  if (retrying_ || (replies_.empty() && !readable_) || endpoint.dry()) return false;
+  if (retrying_ || (replies_.empty() && !waits_to_read()) || endpoint.dry()) return false;
   const bool ended = endpoint.peer_closed();  // asked before the look, as in Endpoint::look
   try {
     if (settle_replies(endpoint) != 0) return true;
@@ -217,9 +229,14 @@ bool PortState::serve_disabled(Endpoint& endpoint) {
     return false;
   }
   if (ended && !replies_.empty()) return replies_.settle_all(ReplyStatus::closed), true;
-  if (!readable_ || endpoint.dry()) return false;
-  Callback<void()> call = std::move(readable_);
-  readable_in_.reset();
+  if (endpoint.dry()) return false;
+  Callback<void()> call;
+  {
+    const std::lock_guard lock(waiting_);
+    call = std::move(readable_);
+    readable_in_.reset();
+  }
+  if (!call) return false;
   try {
     call();
   } catch (...) {
@@ -230,10 +247,16 @@ bool PortState::serve_disabled(Endpoint& endpoint) {
 
 void PortState::end_waits(ReplyStatus status) noexcept {
   replies_.settle_all(status);
-  const std::shared_ptr<LoopCore> loop = std::move(readable_in_);
-  if (!loop || !readable_) return;
+  std::shared_ptr<LoopCore> loop;
+  Callback<void()> call;
+  {
+    const std::lock_guard lock(waiting_);
+    loop = std::move(readable_in_);
+    call = std::move(readable_);
+  }
+  if (!loop || !call) return;
   try {
-    loop->post(std::move(readable_));
+    loop->post(std::move(call));
   } catch (const std::bad_alloc&) {  // he hears of it with the next thing that happens in his loop
   }
 }
