@@ -25,7 +25,6 @@ constexpr std::size_t kPacketCostBytes = 768;
 }  // namespace
 
 void Endpoint::wake_reader() noexcept {
-#ifndef PORTOLAN_FAULT_LOST_WAKE  // the fault that the stress suite must report
   if (owes_mark_) [[unlikely]]
     post_mark();
   const std::uint64_t word = reader_waker_.word();
@@ -64,7 +63,6 @@ void Endpoint::wake_reader() noexcept {
   }
   // Else the next publication comes here again.
   if (!owes_mark_) reader_waker_.answered(word);
-#endif
 }
 
 std::byte* Endpoint::peer_looks_at() noexcept {

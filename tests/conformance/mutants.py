@@ -5,7 +5,8 @@
 usage: mutants.py ROOT DIRECTORY [FAULT...]      or      mutants.py --selftest
 
 The copy in DIRECTORY is built once, with all faults in it and each switched on by PORTOLAN_MUTANT=name. With none on
-every case passes; with one on, the cases of each item that it names fail, one item at a time. ROOT is not touched.
+every case passes; with one on, the cases of each item that it names fail, one item at a time. A fault that no item
+notices names another program of OTHERS, which has to say what it found. ROOT is not touched.
 """
 import concurrent.futures
 import os
@@ -17,6 +18,7 @@ import tempfile
 
 COPIED = ["bench", "daemon", "docs", "include", "src", "tests", "meson.build", "meson_options.txt"]
 PROGRAM = "tests/conformance/conformance-test"
+OTHERS = {"stress": ("tests/stress/stress-test", "sleeps with something to read")}
 PATIENCE_S = 20  # of a case that a fault has hang
 NAME = re.compile(r"MUTANT\((\w+)\)")
 SWITCH = b"""\
@@ -113,8 +115,9 @@ def build(tree, directory):
         subprocess.run(["meson", "setup", str(directory), str(tree), "-Dexamples=false", "-Doptimization=0",
                         "-Ddebug=false", "-Dwerror=false", f"-Dcpp_args=-include{switch}"], check=True,
                        stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "--quiet", "-C", str(directory), PROGRAM], check=True)
-    return directory / PROGRAM
+    subprocess.run(["ninja", "--quiet", "-C", str(directory), PROGRAM, *(name for name, _ in OTHERS.values())],
+                   check=True)
+    return directory
 
 
 def run(program, arguments, fault=""):
@@ -127,7 +130,15 @@ def run(program, arguments, fault=""):
         return None
 
 
-def check(program, faults):
+def says(program, fault, words):
+    """Whether the program fails and says so in these words."""
+    done = subprocess.run([str(program)], env=dict(os.environ, PORTOLAN_MUTANT=fault), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=300)
+    return done.returncode != 0 and words in done.stdout
+
+
+def check(directory, faults):
+    program = directory / PROGRAM
     failed = []
     if run(program, []) != 0:
         failed.append("without a fault: the cases fail")
@@ -136,6 +147,12 @@ def check(program, faults):
     def complaint(fault, item):
         if not item:
             return f"{fault}: no item notices it"
+        if item in OTHERS:
+            name, words = OTHERS[item]
+            if not says(directory / name, fault, words):
+                return f"{fault}: {name} does not say that it {words}"
+            print(f"{fault}: noticed by {item}", flush=True)
+            return None
         if f"[{item}]" not in listed:
             return f"{fault}: no case shows {item}"
         if run(program, [f"-tc=*[{item}]*"], fault) == 0:
@@ -163,11 +180,17 @@ def selftest():
         sys.exit(f"planted without a complaint: {text}")
     # A program that notices one fault and not another.
     with tempfile.TemporaryDirectory() as directory:
-        program = pathlib.Path(directory) / "program"
+        program, other = pathlib.Path(directory) / PROGRAM, pathlib.Path(directory) / OTHERS["stress"][0]
+        for each in [program, other]:
+            each.parent.mkdir(parents=True)
+        other.write_text('#!/bin/sh\necho "end 0 sleeps with something to read"\n[ "$PORTOLAN_MUTANT" != asleep ]\n')
+        other.chmod(0o755)
         program.write_text('#!/bin/sh\n[ "$1" = -ltc ] && echo "[M1] a [M2] b" && exit 0\n[ "$PORTOLAN_MUTANT" != seen ]\n')
         program.chmod(0o755)
-        found = check(program, {"seen": ["M1"], "unseen": ["M1"], "no_case": ["M3"], "idle": []})
-    assert found == ["idle: no item notices it", "no_case: no case shows M3",
+        found = check(pathlib.Path(directory), {"seen": ["M1"], "unseen": ["M1"], "no_case": ["M3"], "idle": [],
+                                                "asleep": ["stress"], "awake": ["stress"]})
+    assert found == ["awake: tests/stress/stress-test does not say that it sleeps with something to read",
+                     "idle: no item notices it", "no_case: no case shows M3",
                      "unseen: the cases of M1 do not notice it"], found
 
 
