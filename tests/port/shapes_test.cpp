@@ -41,8 +41,8 @@ TEST_CASE("the halves of a port work in two threads, and it closes with the last
     auto [sender, receiving] = split(std::move(channel.port1));
     CHECK_FALSE(channel.port1.is_open());
     receiver.emplace(std::move(receiving));
-    std::jthread poster([&] {
-      for (int i = 0; i < 1000; ++i) sender.post_message(i);
+    std::jthread poster([&posting = sender] {
+      for (int i = 0; i < 1000; ++i) posting.post_message(i);
     });
     for (int i = 0; i < 1000; ++i) {
       Received received = channel.port2.receive();
