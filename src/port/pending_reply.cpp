@@ -75,7 +75,7 @@ void PendingReply::when_settled(Callback<void()> settled) {
                             [weak = weak_from_this()] {
                               const std::shared_ptr<PendingReply> self = weak.lock();
                               if (!self) return;
-                              if (const auto of = self->port()) of->forget_request(self->number());
+                              if (const auto of = self->port()) of->forget_request(*self);
                               self->settle(ReplyStatus::timed_out, nullptr, Call::now);
                             });
 }
@@ -118,7 +118,7 @@ bool PendingReplies::has(std::uint64_t number) const noexcept {
 
 void PendingReplies::add(const std::shared_ptr<PendingReply>& reply) {
   const std::lock_guard lock(mutex_);
-  replies_.insert_or_assign(reply->number(), reply);
+  replies_.try_emplace(reply->number(), reply);
   count_.store(replies_.size(), std::memory_order_relaxed);  // [Q10]
 }
 
@@ -130,6 +130,14 @@ std::shared_ptr<PendingReply> PendingReplies::take(std::uint64_t number) noexcep
   replies_.erase(found);
   count_.store(replies_.size(), std::memory_order_relaxed);  // [Q10]
   return reply;
+}
+
+void PendingReplies::forget(const PendingReply& reply) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto found = replies_.find(reply.number());
+  if (found == replies_.end() || found->second.get() != &reply) return;
+  replies_.erase(found);
+  count_.store(replies_.size(), std::memory_order_relaxed);  // [Q10]
 }
 
 void PendingReplies::settle_all(ReplyStatus status) noexcept {
@@ -182,7 +190,7 @@ ReplyStatus Reply::status() const noexcept {
 
 void Reply::cancel() noexcept {
   if (!state_) return;
-  if (const auto port = state_->port()) port->forget_request(state_->number());
+  if (const auto port = state_->port()) port->forget_request(*state_);
   state_->settle(ReplyStatus::timed_out, nullptr, port::PendingReply::Call::later);
 }
 

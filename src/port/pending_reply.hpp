@@ -76,6 +76,8 @@ class PendingReplies {
   void add(const std::shared_ptr<PendingReply>& reply);
   // Null: nobody waits for it.
   std::shared_ptr<PendingReply> take(std::uint64_t number) noexcept;
+  // One that was refused has the number of another, who goes on waiting.
+  void forget(const PendingReply& reply) noexcept;
   void settle_all(ReplyStatus status) noexcept;
 
  private:

@@ -145,7 +145,7 @@ class PortState final : public LoopSource,
   // The message of that number, in the other direction.
   PostResult reply(std::uint64_t number, void* value, void (*encoder)(void*, Sink&), Format format,
                    const PostOptions& options);
-  void forget_request(std::uint64_t number) noexcept { static_cast<void>(replies_.take(number)); }
+  void forget_request(const PendingReply& reply) noexcept { replies_.forget(reply); }
   // On the receiving thread. Returns when it is settled; other messages stay unread.
   void wait_for_reply(PendingReply& reply);
   // Null: it cannot be bound, and its requests are settled.

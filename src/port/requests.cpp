@@ -48,11 +48,11 @@ std::shared_ptr<PendingReply> PortState::request(void* value, void (*encoder)(vo
   try {
     result = reservation.send(format, std::chrono::nanoseconds::zero());
   } catch (...) {
-    forget_request(reply->number());
+    forget_request(*reply);
     throw;
   }
   if (result == PostResult::posted) return reply;
-  forget_request(reply->number());
+  forget_request(*reply);
   if (result == PostResult::full) return nullptr;
   reply->settle(result == PostResult::detached ? ReplyStatus::detached : ReplyStatus::closed, nullptr,
                 PendingReply::Call::later);
@@ -168,7 +168,7 @@ void PortState::wait_for_reply(PendingReply& reply) {
     const Endpoint::Wait woken = endpoint->dry() ? endpoint->wait_for_message(reply.deadline_ns(), {})
                                                  : endpoint->wait_ahead(reply.deadline_ns());
     if (woken == Endpoint::Wait::timed_out) {
-      forget_request(reply.number());
+      forget_request(reply);
       reply.settle(ReplyStatus::timed_out, nullptr, PendingReply::Call::later);
     } else if (woken == Endpoint::Wait::refused) {
       throw PortError(endpoint->refused(), "Reply::get(" + name() + "): no descriptors to sleep on (" +

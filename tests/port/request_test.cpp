@@ -247,6 +247,19 @@ TEST_CASE("a request whose other side dies or closes says so, behind what was an
   }
 }
 
+TEST_CASE("requests that find the channel closed leave an earlier one its reply") {
+  const PortCensus census;
+  MessageChannel channel;
+  Reply answered = channel.port1.request("first", kPatient());
+  channel.port2.receive()->reply("one");
+  channel.port2.close();
+  for (int i = 0; i < 2; ++i) {
+    Reply refused = channel.port1.request("too late", kPatient());
+    CHECK(error_of(refused) == ReplyStatus::closed);
+  }
+  CHECK(answered.get().data<std::string>() == "one");
+}
+
 TEST_CASE("requests of a port that moves on fail here, and their replies are late there") {
   const PortCensus census;
   MessageChannel channel, carrier;
