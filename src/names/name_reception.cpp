@@ -17,8 +17,6 @@ namespace portolan::names {
 namespace {
 
 constexpr std::uint64_t kLinkTag = 0;
-constexpr std::uint64_t kTimerTag = 1;
-constexpr int kMostRounds = 64;
 constexpr std::int64_t kAnswerNs = 10'000'000'000;
 constexpr std::int64_t kFirstDelayNs = 10'000'000;
 constexpr std::int64_t kLongestDelayNs = 500'000'000;

@@ -21,10 +21,8 @@ namespace portolan::names {
 namespace {
 
 constexpr std::uint64_t kListeningTag = 0;
-constexpr std::uint64_t kTimerTag = 1;
 constexpr std::uint64_t kFirstTag = 2;
 constexpr std::size_t kMostSilent = 1024;
-constexpr int kMostRounds = 64;  // of a look: who connects without end gets no more than this in one
 constexpr std::int64_t kPauseNs = 100'000'000;
 
 void find_out(const FileDescriptor& connection, PeerIdentity& peer) noexcept {

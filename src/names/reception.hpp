@@ -39,6 +39,9 @@ class Reception {
   bool wait(std::int64_t timeout_ns) noexcept;
 
  protected:
+  static constexpr std::uint64_t kTimerTag = 1;
+  static constexpr int kMostRounds = 64;  // of a look: who connects without end gets no more than this in one
+
   Reception() : epoll_(std::in_place), timer_(std::in_place) {}
   void watch(int descriptor, std::uint64_t tag, const std::string& call);
   void let_go() noexcept {

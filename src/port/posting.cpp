@@ -18,7 +18,6 @@ namespace portolan::port {
 
 namespace {
 
-constexpr std::int64_t kLightSleepNs = 10'000'000;
 // What a packet takes of SO_SNDBUF, whatever its size up to 192 bytes (278 fit 212,992 bytes, measured).
 constexpr std::size_t kPacketCostBytes = 768;
 

@@ -16,7 +16,6 @@ namespace portolan::port {
 
 namespace {
 
-constexpr std::int64_t kLightSleepNs = 10'000'000;
 constexpr std::int64_t kRearmNs = 1'000'000'000;  // every unbounded sleep looks again this often
 
 // Bounds a sleep by its deadline.

@@ -15,6 +15,9 @@
 
 namespace portolan::port {
 
+// A light sleep, which nobody has to end, looks again this often.
+inline constexpr std::int64_t kLightSleepNs = 10'000'000;
+
 class ThreadSleeper {
  public:
   // This thread's. A forked child gets a fresh one.

@@ -21,7 +21,7 @@ using namespace portolan::testing;
 
 namespace {
 
-const std::string kName = "org.example.outside";
+const std::string kOutsideName = "org.example.outside";
 constexpr const char* kInside = "/run/outside";  // where it is mounted
 
 // Whether this machine lets us make one at all.
@@ -84,11 +84,11 @@ TEST_CASE("a program in a container connects to a name through the daemon's moun
   if (!can_make_containers()) return;
   BrokerProcess broker;
   const PortCensus census;
-  Listener listener(kName);
+  Listener listener(kOutsideName);
   ChildProcess child = ChildProcess::fork([&] {
     return in_container(broker.place(), kInside, [](const std::string& directory) {
       ::setenv("PORTOLAN_SOCKET", (directory + "/portolan.sock").c_str(), 1);
-      return talk(connect(kName));
+      return talk(connect(kOutsideName));
     });
   });
   ConnectEvent event = listener.accept();
@@ -106,14 +106,14 @@ TEST_CASE(
   ChildProcess child = ChildProcess::fork([&] {
     return in_container(broker.place(), kInside, [](const std::string& directory) {
       ::setenv("PORTOLAN_SOCKET", (directory + "/portolan.sock").c_str(), 1);
-      Listener listener(kName);
+      Listener listener(kOutsideName);
       MessagePort port = std::move(listener.accept().port());
       listener.close();
       ::umount2(kInside, MNT_DETACH);
       return talk(std::move(port));
     });
   });
-  MessagePort port = connect(kName);
+  MessagePort port = connect(kOutsideName);
   CHECK(port.receive()->text() == "from the inside");
   port.post_message("from the outside");
   CHECK(child.wait() == ChildExit::exited(0));

@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const std::string kName = "org.example.ledger";
+const std::string kLedgerName = "org.example.ledger";
 
 // A process keeps its connection to the broker that it was first in need of.
 void find_broker() {
@@ -46,14 +46,14 @@ struct Ledger {
 
 // Answers each number with itself. A predecessor's port is taken up where it was left.
 int serve(Ledger& ledger) {
-  std::map<std::string, MessagePort> kept = reclaim(kName);
+  std::map<std::string, MessagePort> kept = reclaim(kLedgerName);
   MessagePort port;
   if (kept.contains("client")) {
     port = std::move(kept.at("client"));
   } else {
-    Listener listener(kName);
+    Listener listener(kLedgerName);
     port = std::move(listener.accept().port());
-    keep(kName, port, {.label = "client"});
+    keep(kLedgerName, port, {.label = "client"});
   }
   ++ledger.lives;
   while (Received received = port.receive()) {
@@ -79,7 +79,7 @@ TEST_CASE("a service that is killed under load again and again loses nothing, an
   const char* const longer = std::getenv("PORTOLAN_CUSTODY_KILLS");
   const std::uint64_t kills = longer != nullptr ? std::strtoull(longer, nullptr, 10) : 200;
   std::optional<ChildProcess> service(ChildProcess::fork([&] { return serve(*ledger); }));
-  MessagePort client = connect(kName);
+  MessagePort client = connect(kLedgerName);
   std::uint64_t posted = 0, last_answer = 0, doubled = 0;
   for (std::uint64_t kill = 0; kill <= kills; ++kill) {
     // Every other one has begun to answer what was posted after its predecessor's death.
@@ -117,20 +117,20 @@ TEST_CASE("custody has a deadline, and then the peer is told that the owner is g
   find_broker();
   const PortCensus census;
   ChildProcess service = ChildProcess::fork([]() -> int {
-    Listener listener(kName);
+    Listener listener(kLedgerName);
     MessagePort port = std::move(listener.accept().port());
-    keep(kName, port, {.deadline = 1ms});
+    keep(kLedgerName, port, {.deadline = 1ms});
     port.post_message("kept");
     for (;;) ::pause();
   });
-  MessagePort client = connect(kName);
+  MessagePort client = connect(kLedgerName);
   CHECK(client.receive()->text() == "kept");
   service.kill_and_reap();
   CloseReason reason = CloseReason::closed;
   client.on_close([&](CloseEvent& event) { reason = event.reason(); });
   EventLoop::current().run();
   CHECK(reason == CloseReason::owner_gone);
-  CHECK(reclaim(kName, 0s).empty());
+  CHECK(reclaim(kLedgerName, 0s).empty());
 }
 
 TEST_CASE("a kept port that its owner closes, or drops from custody, is held no longer") {
@@ -140,15 +140,15 @@ TEST_CASE("a kept port that its owner closes, or drops from custody, is held no 
   for (const bool closes : {true, false}) {
     CAPTURE(closes);
     ChildProcess service = ChildProcess::fork([&]() -> int {
-      Listener listener(kName);
+      Listener listener(kLedgerName);
       MessagePort port = std::move(listener.accept().port());
-      keep(kName, port);
-      if (!closes) drop_kept(kName);
+      keep(kLedgerName, port);
+      if (!closes) drop_kept(kLedgerName);
       port.post_message("kept");
       if (closes) port.close();
       for (;;) ::pause();
     });
-    MessagePort client = connect(kName);
+    MessagePort client = connect(kLedgerName);
     CHECK(client.receive()->text() == "kept");
     std::optional<CloseReason> reason;
     client.on_close([&](CloseEvent& event) { reason = event.reason(); });
@@ -157,7 +157,7 @@ TEST_CASE("a kept port that its owner closes, or drops from custody, is held no 
     service.kill_and_reap();
     if (!closes) EventLoop::current().run();
     CHECK(reason == (closes ? CloseReason::closed : CloseReason::peer_died));
-    CHECK(reclaim(kName).empty());
+    CHECK(reclaim(kLedgerName).empty());
   }
 }
 
@@ -167,21 +167,21 @@ TEST_CASE("a port that the service has moved away is its new owner's, whatever b
   const PortCensus census;
   Listener heir("org.example.heir");
   ChildProcess service = ChildProcess::fork([]() -> int {
-    Listener listener(kName);
+    Listener listener(kLedgerName);
     MessagePort port = std::move(listener.accept().port());
-    keep(kName, port);
+    keep(kLedgerName, port);
     MessagePort other = connect("org.example.heir");
     other.post_message("yours", {.transfer = {port}});
     static_cast<void>(other.receive());
     for (;;) ::pause();
   });
-  MessagePort client = connect(kName);
+  MessagePort client = connect(kLedgerName);
   MessagePort from_service = std::move(heir.accept().port());
   MessagePort moved = std::move(from_service.receive()->ports()[0]);
   moved.post_message("mine now");
   CHECK(client.receive()->text() == "mine now");
   service.kill_and_reap();
-  CHECK(reclaim(kName, 10s).empty());
+  CHECK(reclaim(kLedgerName, 10s).empty());
   client.post_message("still there?");
   CHECK(moved.receive()->text() == "still there?");
 }
@@ -191,25 +191,25 @@ TEST_CASE("reclaim waits for the owner's end, and says so when it does not come"
   find_broker();
   const PortCensus census;
   ChildProcess service = ChildProcess::fork([]() -> int {
-    Listener listener(kName);
+    Listener listener(kLedgerName);
     MessagePort port = std::move(listener.accept().port());
-    keep(kName, port);
+    keep(kLedgerName, port);
     port.post_message("kept");
     for (;;) ::pause();
   });
-  MessagePort client = connect(kName);
+  MessagePort client = connect(kLedgerName);
   CHECK(client.receive()->text() == "kept");
   std::string text;
   try {
-    static_cast<void>(reclaim(kName, 1ms));
+    static_cast<void>(reclaim(kLedgerName, 1ms));
   } catch (const PortError& error) {
     CHECK(error.code() == std::errc::timed_out);
     text = error.what();
   }
-  CHECK(text ==
-        "reclaim(\"" + kName + "\"): the process that these ports are kept for has not ended; end it first");
+  CHECK(text == "reclaim(\"" + kLedgerName +
+                    "\"): the process that these ports are kept for has not ended; end it first");
   service.send(SIGKILL);
-  std::map<std::string, MessagePort> ports = reclaim(kName);
+  std::map<std::string, MessagePort> ports = reclaim(kLedgerName);
   REQUIRE(ports.size() == 1);
   ports.at("port").post_message("from the successor");
   CHECK(client.receive()->text() == "from the successor");
@@ -217,7 +217,7 @@ TEST_CASE("reclaim waits for the owner's end, and says so when it does not come"
 
 // Runs under its own name after the exec, and finds its predecessor's ports with the daemon.
 PORTOLAN_BODY(upgraded_service) {
-  std::map<std::string, MessagePort> ports = reclaim(kName);
+  std::map<std::string, MessagePort> ports = reclaim(kLedgerName);
   if (ports.size() != 1) return 2;
   ports.at("port").post_message(ports.at("port").receive()->text());
   return 0;
@@ -228,14 +228,14 @@ TEST_CASE("a live upgrade by exec finds its ports by the same call") {
   find_broker();
   const PortCensus census;
   ChildProcess service = ChildProcess::fork([]() -> int {
-    Listener listener(kName);
+    Listener listener(kLedgerName);
     MessagePort port = std::move(listener.accept().port());
-    keep(kName, port);
+    keep(kLedgerName, port);
     port.post_message("the old program");
     ::execl("/proc/self/exe", "names-test", "--portolan-body", "upgraded_service", nullptr);
     return 3;
   });
-  MessagePort client = connect(kName);
+  MessagePort client = connect(kLedgerName);
   CHECK(client.receive()->text() == "the old program");
   client.post_message("the new program");
   CHECK(client.receive()->text() == "the new program");
@@ -244,12 +244,12 @@ TEST_CASE("a live upgrade by exec finds its ports by the same call") {
 
 // Started by the broker: tells who it is, and then answers.
 PORTOLAN_BODY(service_on_demand) {
-  std::map<std::string, MessagePort> left = reclaim(kName);
+  std::map<std::string, MessagePort> left = reclaim(kLedgerName);
   MessagePort port;
-  Listener listener(kName);
+  Listener listener(kLedgerName);
   if (left.empty()) {
     port = std::move(listener.accept().port());
-    keep(kName, port);
+    keep(kLedgerName, port);
   } else {
     port = std::move(left.at("port"));
   }
@@ -262,12 +262,12 @@ PORTOLAN_BODY(service_on_demand) {
 TEST_CASE(
     "a service that was started on demand and is killed is started again for the ports that wait for it") {
   const MeetingPlace services;
-  std::ofstream(services.path(kName + ".service"))
+  std::ofstream(services.path(kLedgerName + ".service"))
       << "command = " << std::filesystem::read_symlink("/proc/self/exe").string()
       << " --portolan-body service_on_demand\n";
   BrokerProcess broker({}, {}, services.path(""));
   const PortCensus census;
-  MessagePort client = connect(kName);
+  MessagePort client = connect(kLedgerName);
   const auto pid_in = [](const std::string& text) {
     REQUIRE(text.starts_with("I am "));
     return std::stoi(text.substr(5));
@@ -291,15 +291,15 @@ TEST_CASE("a broker of another user is given no end of a channel that stays with
   MessageChannel mine, anybodys({.trust = Trust::foreign});
   std::string text;
   try {
-    keep(kName, mine.port1);
+    keep(kLedgerName, mine.port1);
   } catch (const DataCloneError& error) {
     text = error.what();
   }
   CHECK(text.find("is another one's; make the channel with Trust::foreign") != std::string::npos);
-  keep(kName, anybodys.port1);
-  drop_kept(kName);
-  Listener listener(kName);
-  MessagePort port = connect(kName);
+  keep(kLedgerName, anybodys.port1);
+  drop_kept(kLedgerName);
+  Listener listener(kLedgerName);
+  MessagePort port = connect(kLedgerName);
   CHECK(port.info().trust == Trust::foreign);
   CHECK(listener.accept().port().info().trust == Trust::foreign);
 }

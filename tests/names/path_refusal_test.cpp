@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr uid_t kStranger = 65534;
+constexpr uid_t kOtherUser = 65534;
 
 template <class F>
 std::string refusal(F call) {
@@ -146,7 +146,7 @@ TEST_CASE("a user whom the file's permissions keep out is told so at once") {
   const PortCensus census;
   Listener listener(place.address("x"));
   ChildProcess child = ChildProcess::fork([&] {
-    PORTOLAN_CHILD_REQUIRE(::setgid(kStranger) == 0 && ::setuid(kStranger) == 0);
+    PORTOLAN_CHILD_REQUIRE(::setgid(kOtherUser) == 0 && ::setuid(kOtherUser) == 0);
     const std::string text = refusal([&] { static_cast<void>(connect(place.address("x"))); });
     PORTOLAN_CHILD_REQUIRE(says(text, {"Permission denied", "ask for access"}));
     const std::string taken = refusal([&] { Listener second(place.address("x")); });
@@ -192,7 +192,7 @@ TEST_CASE("another user's channel that claims the same user's trust is turned aw
   const PortCensus census;
   Listener listener(place.address("x"), {.permissions = 0666});
   ChildProcess child = ChildProcess::fork([&] {
-    PORTOLAN_CHILD_REQUIRE(::setgid(kStranger) == 0 && ::setuid(kStranger) == 0);
+    PORTOLAN_CHILD_REQUIRE(::setgid(kOtherUser) == 0 && ::setuid(kOtherUser) == 0);
     MessageChannel channel;
     PortHandle custody = channel.port2.custody_handle();
     for (const auto trust : {wire::TrustLevel::same_user, wire::TrustLevel::foreign}) {

@@ -25,7 +25,7 @@ using namespace portolan::testing;
 namespace {
 
 constexpr std::size_t kStations = 3;
-constexpr int kPorts = 300;
+constexpr int kTravellers = 300;
 constexpr int kPostsToEach = 40;
 
 // A thread with a loop that gets ports from the station before it, and does anything to them in their
@@ -130,7 +130,7 @@ TEST_CASE(
     stations.emplace_back(i == 0 ? std::move(entry.port2) : std::move(ways[i - 1].port2),
                           std::move(ways[i].port1), dice.word());
 
-  std::vector<MessagePort> peers(kPorts);
+  std::vector<MessagePort> peers(kTravellers);
   std::atomic<int> sent{0};
   std::atomic<bool> over{false};
   std::thread closer([&, seed = dice.word()] {
@@ -141,7 +141,7 @@ TEST_CASE(
       std::this_thread::yield();
     }
   });
-  for (int i = 0; i < kPorts; ++i) {
+  for (int i = 0; i < kTravellers; ++i) {
     MessageChannel channel;
     for (int ahead = 0; ahead < 5; ++ahead) channel.port1.post_message("ahead");
     peers[static_cast<std::size_t>(i)] = std::move(channel.port1);
@@ -160,6 +160,6 @@ TEST_CASE(
     station.end();
     handled += station.handled();
   }
-  CHECK(handled > kPorts);
+  CHECK(handled > kTravellers);
   peers.clear();
 }

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int kRounds = 300;
+constexpr int kClosings = 300;
 
 // Sleeping for this long in front of a close puts it anywhere in what the other thread does.
 std::chrono::microseconds some_time(Dice& dice) {
@@ -32,7 +32,7 @@ std::chrono::microseconds some_time(Dice& dice) {
 TEST_CASE("a close from another thread ends a port in a loop once, and its peer is told") {
   Dice dice(random_seed());
   const ResourceCensus census;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kClosings; ++round) {
     MessageChannel channel;
     std::atomic<bool> bound{false};
     std::thread serving([&] {
@@ -53,7 +53,7 @@ TEST_CASE(
     "a close from another thread while a port is being bound to a loop leaves no loop behind that waits") {
   Dice dice(random_seed());
   const ResourceCensus census;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kClosings; ++round) {
     MessageChannel channel;
     std::atomic<bool> going{false};
     std::thread serving([&] {
@@ -73,7 +73,7 @@ TEST_CASE(
 TEST_CASE("of many threads that close a port at once one does it, in the middle of posts and receives") {
   Dice dice(random_seed());
   const ResourceCensus census;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < kClosings; ++round) {
     MessageChannel channel;
     std::vector<std::thread> threads;
     threads.emplace_back([&] {
