@@ -36,7 +36,7 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexc
 std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Adoption& result) {
   const NoForks no_forks;
   SegmentFault fault;
-  std::shared_ptr<Segment> segment = Segment::map(parcel.segment, parcel.channel, parcel.trust, fault);
+  std::shared_ptr<Segment> segment = Segment::map(parcel, fault);
   // All that can be refused comes before the swap, and leaves the endpoint to whoever tries again.
   if (segment && (fault.refused = segment->map_used_blocks(parcel.side))) {
     parcel.segment = segment->take_file();

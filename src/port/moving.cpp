@@ -81,6 +81,7 @@ Parcel Endpoint::finish_move() noexcept {
   parcel.trust = segment_->trust();
   parcel.expected_generation = generation() | 1;
   parcel.segment_bytes = segment_->bytes();
+  parcel.inspected = true;
   return parcel;
 }
 

@@ -89,11 +89,22 @@ std::pair<Parcel, Parcel> make_ends(const ChannelShape& shape) {
   if (refused)
     throw PortError(refused, "MessageChannel(): no memory for the segment; use a smaller limit_bytes");
   FileDescriptor again = file.duplicate();
-  return {
-      Parcel{
-          std::move(again), {}, beginning.header.id, ring::Side::a, shape.trust, 1, geometry.segment_bytes()},
-      Parcel{
-          std::move(file), {}, beginning.header.id, ring::Side::b, shape.trust, 1, geometry.segment_bytes()}};
+  return {Parcel{std::move(again),
+                 {},
+                 beginning.header.id,
+                 ring::Side::a,
+                 shape.trust,
+                 1,
+                 geometry.segment_bytes(),
+                 true},
+          Parcel{std::move(file),
+                 {},
+                 beginning.header.id,
+                 ring::Side::b,
+                 shape.trust,
+                 1,
+                 geometry.segment_bytes(),
+                 true}};
 }
 
 }  // namespace
@@ -112,7 +123,7 @@ std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const Cha
   return ends;
 }
 
-std::string inspect_parcel(const Parcel& parcel, int carrier) {
+std::string inspect_parcel(Parcel& parcel, int carrier) {
   if (parcel.trust == Trust::foreign && parcel.segment_bytes > kMostForeignSegmentBytes)
     return "its segment is larger than one with Trust::foreign may be";
   const os::FileInspection file = os::inspect_file(parcel.segment.get(), os::FileRole::segment,
@@ -120,6 +131,7 @@ std::string inspect_parcel(const Parcel& parcel, int carrier) {
   if (!file) return "its segment is none: " + std::string(os::describe(file.fault));
   const os::SocketFault socket = os::inspect_socket(parcel.socket.get(), carrier);
   if (socket != os::SocketFault::none) return "its socket is none: " + std::string(os::describe(socket));
+  parcel.inspected = true;
   return {};
 }
 

@@ -42,6 +42,8 @@ struct Parcel {
   // the endpoint, so that two holders have one winner.
   std::uint64_t expected_generation = 1;
   std::uint64_t segment_bytes = 0;
+  // The segment is a file of that size with the seals of one, which keep it so for good.
+  bool inspected = false;
 };
 
 // An owner's generation is even; the next owner's is the next even number, whether it was in transit or its
@@ -67,7 +69,7 @@ std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const Cha
 
 // What a port's descriptors must be, before anything trusts them; asks nothing that could block. Empty: all
 // is well. `carrier` is the socket that they came over, or -1.
-std::string inspect_parcel(const Parcel& parcel, int carrier);
+std::string inspect_parcel(Parcel& parcel, int carrier);
 
 // Reads what the segment says about itself into the parcel (channel, trust, size); the text says why it
 // cannot.

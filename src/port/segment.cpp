@@ -61,22 +61,26 @@ Segment::Segment(os::Mapping control) noexcept
       page_(std::launder(reinterpret_cast<ring::ControlPage*>(control_.bytes().data()))),
       fork_generation_(os::fork_generation()) {}
 
-std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelId& announced, Trust trust,
-                                      SegmentFault& fault) {
-  const os::FileInspection inspected =
-      os::inspect_file(file.get(), os::FileRole::segment, {ring::kControlBytes, kMostSegmentBytes});
-  if (!inspected) {
-    fault.text = "its segment is none: " + std::string(os::describe(inspected.fault));
-    return nullptr;
+std::shared_ptr<Segment> Segment::map(Parcel& parcel, SegmentFault& fault) {
+  std::uint64_t file_bytes = parcel.segment_bytes;
+  if (!parcel.inspected) {
+    const os::FileInspection found = os::inspect_file(parcel.segment.get(), os::FileRole::segment,
+                                                      {ring::kControlBytes, kMostSegmentBytes});
+    if (!found) {
+      fault.text = "its segment is none: " + std::string(os::describe(found.fault));
+      return nullptr;
+    }
+    file_bytes = found.size_bytes;
   }
-  os::Mapping control = os::Mapping::try_map(file.get(), os::Mapping::Access::read_write, 0,
+  os::Mapping control = os::Mapping::try_map(parcel.segment.get(), os::Mapping::Access::read_write, 0,
                                              ring::kControlBytes, fault.refused);
   if (!control) return nullptr;
   // One copy, then checks on the copy: the other end may be writing it.
   const auto header = std::bit_cast<ring::Header>(wire::load_once<sizeof(ring::Header)>(control.bytes()));
-  fault.text = check_header(header, inspected.size_bytes);
-  if (fault.text.empty() && header.id != announced) fault.text = "its segment belongs to another channel";
-  if (fault.text.empty() && static_cast<Trust>(header.trust) != trust)
+  fault.text = check_header(header, file_bytes);
+  if (fault.text.empty() && header.id != parcel.channel)
+    fault.text = "its segment belongs to another channel";
+  if (fault.text.empty() && static_cast<Trust>(header.trust) != parcel.trust)
     fault.text = "its Trust is another one than was announced";
   if (!fault.text.empty()) return nullptr;
   std::shared_ptr<Segment> segment(new Segment(std::move(control)));
@@ -86,7 +90,7 @@ std::shared_ptr<Segment> Segment::map(FileDescriptor& file, const ring::ChannelI
   segment->trust_ = static_cast<Trust>(header.trust);
   segment->limit_bytes_ = geometry.direction_bytes();
   segment->label_.assign(header.label, strnlen(header.label, sizeof header.label));
-  segment->file_ = std::move(file);  // nothing fails any more
+  segment->file_ = std::move(parcel.segment);  // nothing fails any more
   for (const ring::Side side : {ring::Side::a, ring::Side::b})
     segment->blocks(side).place(segment->file(), geometry.direction_offset(side), geometry);
   return segment;

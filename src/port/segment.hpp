@@ -57,13 +57,13 @@ struct SegmentFault {
 std::string check_header(const ring::Header& header, std::uint64_t file_bytes);
 
 class Endpoint;
+struct Parcel;
 
 class Segment {
  public:
   // Null, with `fault` filled in, if the file is not the segment that was announced, or if the kernel would
   // not map it. The descriptor stays the caller's until it succeeds.
-  static std::shared_ptr<Segment> map(FileDescriptor& file, const ring::ChannelId& announced, Trust trust,
-                                      SegmentFault& fault);
+  static std::shared_ptr<Segment> map(Parcel& parcel, SegmentFault& fault);
 
   ring::ControlPage& page() noexcept { return *page_; }
   ring::Geometry geometry() const noexcept { return geometry_; }
