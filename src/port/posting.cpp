@@ -91,7 +91,7 @@ std::byte* Endpoint::room_further_on(std::uint64_t payload_bytes) noexcept {
 void Endpoint::let_reader_catch_up(std::uint64_t payload_bytes) noexcept {
   constexpr std::uint64_t kWarmBytes = std::uint64_t{512} << 10;  // what a core's own cache holds
   constexpr std::int64_t kPatienceNs = 40'000;
-  const std::atomic<std::uint32_t>& releases = outgoing().reader.release_count;
+  const lane::SharedWord<std::uint32_t>& releases = outgoing().reader.release_count;
   // [S12] relaxed; pairs with [R8]: a hint; the maps are looked at before a block is taken.
   const std::uint32_t now = releases.load(std::memory_order_relaxed);
   if (std::exchange(releases_seen_, now) == now) return;

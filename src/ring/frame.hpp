@@ -36,7 +36,7 @@ static_assert(sizeof(ExtentHead) == kExtentHeadBytes);
 inline std::uint64_t large_body_bytes(FrameHeader header, const std::byte* payload) noexcept {
   if (!header.large_body()) return 0;
   std::uint64_t bytes = 0;
-  std::memcpy(&bytes, payload + round_up_8(header.payload_bytes()) - sizeof bytes, sizeof bytes);
+  lane::copy_shared(&bytes, payload + round_up_8(header.payload_bytes()) - sizeof bytes, sizeof bytes);
   return bytes;
 }
 

@@ -19,6 +19,7 @@
 #include <type_traits>
 
 #include <portolan/lane/read_cursor.hpp>
+#include <portolan/lane/shared_word.hpp>
 #include <portolan/lane/write_cursor.hpp>
 
 namespace portolan::ring {
@@ -59,43 +60,44 @@ struct Header {
 
 // Even: owned. Odd: in transit. A move adds one, the adoption that ends it adds one more.
 struct alignas(kLineBytes) GenerationLine {
-  std::atomic<std::uint64_t> value;
+  lane::SharedWord<std::uint64_t> value;
 };
 
 struct alignas(kLineBytes) EndpointLine {
-  std::atomic<std::uint32_t> closed;  // portolan::port::Closed; 0 while open
-  std::atomic<std::uint32_t> owner_pid;
-  std::atomic<std::uint64_t> adoption_count;
+  lane::SharedWord<std::uint32_t> closed;  // portolan::port::Closed; 0 while open
+  lane::SharedWord<std::uint32_t> owner_pid;
+  lane::SharedWord<std::uint64_t> adoption_count;
 };
 
 // Written by whoever owns the direction's writing endpoint.
 struct alignas(kLineBytes) WriterLine {
-  std::atomic<std::uint64_t> extent;         // Location of the extent being written ("The writer's place")
-  std::atomic<std::uint64_t> intent;         // the run being taken ("Taking blocks")
-  std::atomic<std::uint64_t> next_transfer;  // number of the last packet announced ("Transfer")
+  lane::SharedWord<std::uint64_t> extent;  // Location of the extent being written ("The writer's place")
+  lane::SharedWord<std::uint64_t> intent;  // the run being taken ("Taking blocks")
+  lane::SharedWord<std::uint64_t> next_transfer;  // number of the last packet announced ("Transfer")
   lane::Posted posted;
-  std::atomic<std::uint64_t> large_bytes;  // posted in files of their own
-  std::atomic<std::uint32_t> fences;       // 1: this writer fences after each publication ("Sleeping")
-  std::atomic<std::uint32_t> name_bytes;   // of the names told ("Names")
+  lane::SharedWord<std::uint64_t> large_bytes;  // posted in files of their own
+  lane::SharedWord<std::uint32_t> fences;       // 1: this writer fences after each publication ("Sleeping")
+  lane::SharedWord<std::uint32_t> name_bytes;   // of the names told ("Names")
 };
 
 // Written by whoever owns the direction's reading endpoint.
 struct alignas(kLineBytes) ReaderLine {
   lane::Progress progress;
-  std::atomic<std::uint64_t> large_bytes;     // passed, of those in files of their own
-  std::atomic<std::uint64_t> taken_transfer;  // number of the last packet asked for
-  std::atomic<std::uint32_t> release_count;  // extents handed back: the futex of a writer that waits for room
+  lane::SharedWord<std::uint64_t> large_bytes;     // passed, of those in files of their own
+  lane::SharedWord<std::uint64_t> taken_transfer;  // number of the last packet asked for
+  lane::SharedWord<std::uint32_t>
+      release_count;  // extents handed back: the futex of a writer that waits for room
   std::uint32_t zero;
 };
 
 // Written by the sleeper alone ("Sleeping"). `at` is where it looks, for a waker that has no header of its
 // own.
 struct alignas(kLineBytes) SleepLine {
-  std::atomic<std::uint64_t> word;
-  std::atomic<std::uint64_t> at;
+  lane::SharedWord<std::uint64_t> word;
+  lane::SharedWord<std::uint64_t> at;
 };
 
-using BlockMapWords = std::array<std::atomic<std::uint64_t>, kMaxBlocks / 64>;
+using BlockMapWords = std::array<lane::SharedWord<std::uint64_t>, kMaxBlocks / 64>;
 
 struct DirectionLines {
   WriterLine writer;
@@ -115,9 +117,9 @@ struct ControlPage {
   DirectionLines direction[2];   // by the Side that writes
 };
 
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free &&
-              std::atomic<std::uint32_t>::is_always_lock_free);
-static_assert(sizeof(std::atomic<std::uint64_t>) == 8 && sizeof(std::atomic<std::uint32_t>) == 4);
+static_assert(lane::SharedWord<std::uint64_t>::is_always_lock_free &&
+              lane::SharedWord<std::uint32_t>::is_always_lock_free);
+static_assert(sizeof(lane::SharedWord<std::uint64_t>) == 8 && sizeof(lane::SharedWord<std::uint32_t>) == 4);
 static_assert(std::is_standard_layout_v<ControlPage>);
 static_assert(sizeof(Header) == 256);
 static_assert(offsetof(Header, magic) == 0 && offsetof(Header, layout_version) == 8 &&

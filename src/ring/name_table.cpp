@@ -10,9 +10,7 @@ NameList::NameList(const DirectionLines& lines) noexcept {
   // [R9] acquire; pairs with [W17]: as many bytes as are named are there.
   const std::size_t stated_bytes = lines.writer.name_bytes.load(std::memory_order_acquire);
   const std::size_t used_bytes = std::min(stated_bytes, kNameTableBytes);
-  std::memcpy(bytes_.data(), lines.names, used_bytes);
-  // From here on the copy alone is looked at: a hostile writer may be changing the original.
-  asm volatile("" : : "r"(bytes_.data()) : "memory");
+  lane::copy_shared(bytes_.data(), lines.names, used_bytes);
   while (used_bytes - whole_bytes_ >= kNameHeadBytes &&
          used_bytes - whole_bytes_ >= entry_bytes(whole_bytes_))
     whole_bytes_ += entry_bytes(whole_bytes_);
@@ -43,9 +41,11 @@ void NameTable::tell(std::uint32_t number, std::span<const std::byte> name) noex
   if (told(number)) return;
   if (name.size() > kMostNameBytes || kNameHeadBytes + name.size() > kNameTableBytes - used_bytes_) return;
   std::byte* const entry = lines_->names + used_bytes_;
-  std::memcpy(entry, &number, sizeof number);
-  entry[4] = static_cast<std::byte>(name.size());
-  std::memcpy(entry + kNameHeadBytes, name.data(), name.size());
+  std::array<std::byte, kNameHeadBytes> head;
+  std::memcpy(head.data(), &number, sizeof number);
+  head[4] = static_cast<std::byte>(name.size());
+  lane::copy_shared(entry, head.data(), head.size());
+  lane::copy_shared(entry + kNameHeadBytes, name.data(), name.size());
   used_bytes_ += kNameHeadBytes + name.size();
   told_[told_count_++] = number;
   // [W17] release; pairs with [R9]: the entry is whole before it counts. A writer killed in between has told

@@ -205,7 +205,7 @@ void Reader::load_counts(Adoption how) noexcept {
 // With the owner everything is gone that it had in hand, the bodies of passed messages too.
 void Reader::count_to(std::uint64_t offset) noexcept {
   ExtentHead head;
-  std::memcpy(&head, extent_->begin, sizeof head);
+  lane::copy_shared(&head, extent_->begin, sizeof head);
   passed_count_ = head.message_count;
   passed_bytes_ = head.message_bytes;
   large_bytes_ = head.large_bytes;

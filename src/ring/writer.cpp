@@ -75,7 +75,7 @@ std::optional<Run> Writer::find_run(std::uint64_t blocks) noexcept {
 }
 
 void Writer::take_run(Run run) noexcept {
-  // [W6] release; pairs with [A2], [A7], [A18]: whoever finds blocks taken finds the intent that took them,
+  // [W6] release; pairs with [A2], [A7]: whoever finds blocks taken finds the intent that took them,
   // or a later one.
   lines_->writer.intent.store(Location(run, 0).word(), std::memory_order_release);
   publish_flip(alloc_, run, lines_->alloc);
@@ -93,7 +93,7 @@ void Writer::publish_mark_here(FrameHeader header) noexcept {
 std::byte* Writer::commit_in_next_run(FrameHeader header) noexcept {
   std::byte* const extent = blocks_ + next_run_.block * geometry_.block_bytes;
   const ExtentHead head{message_count_, message_bytes_, large_bytes_};
-  std::memcpy(extent, &head, sizeof head);
+  lane::copy_shared(extent, &head, sizeof head);
   std::byte* const frame = extent + kExtentHeadBytes;
   // [W7] relaxed; pairs with [R1]: the JUMP's release publishes the whole frame.
   header_at(frame + header.frame_bytes()).store(0, std::memory_order_relaxed);
@@ -178,7 +178,12 @@ Run Writer::idle_run(std::uint32_t first, std::uint32_t most_blocks) const noexc
 }
 
 bool Writer::adopt(Adoption how) noexcept {
-  adopt_maps();
+  alloc_ = load_map(lines_->alloc);
+  // [A2] acquire; pairs with [W6]: the intent of whatever blocks are seen taken; zero only if no owner has ever
+  // taken one.
+  const Location intent{lines_->writer.intent.load(std::memory_order_acquire)};
+  // Which blocks the owners before this one have left with memory, nobody knows.
+  if (intent.word() != 0) touched_.set({0, static_cast<std::uint16_t>(geometry_.block_count)});
   // [A1] acquire; pairs with [W9], [W12], [W15]: the extent's frames are visible.
   const Location place{lines_->writer.extent.load(std::memory_order_acquire)};
   // [A3] relaxed; pairs with [W11]: exact after a move; after a death the walk counts again.
@@ -198,24 +203,14 @@ bool Writer::adopt(Adoption how) noexcept {
   // [W15] release; pairs with [A1]: the dead owner may have been killed before it stored where its last JUMP
   // led, and the run that its place still names may be taken again.
   if (run_ != place.run()) lines_->writer.extent.store(Location(run_, 0).word(), std::memory_order_release);
-  adopt_intent();
+  adopt_intent(intent.run());
   return true;
-}
-
-// Which blocks the owners before this one have left with memory, nobody knows.
-void Writer::adopt_maps() noexcept {
-  alloc_ = load_map(lines_->alloc);
-  // [A18] relaxed; pairs with [W6]: zero only if no owner has ever taken a block.
-  const bool fresh = lines_->writer.intent.load(std::memory_order_relaxed) == 0;
-  if (!fresh) touched_.set({0, static_cast<std::uint16_t>(geometry_.block_count)});
 }
 
 // A run that was taken and never published becomes this owner's next extent. It is not handed back: a reader
 // that is being adopted at this moment may count it among what a dead reader left behind ("Two adoptions at
 // once"). Its pages are there: they were allocated before the intent was stored.
-void Writer::adopt_intent() noexcept {
-  // [A2] acquire; pairs with [W6]: the intent of whatever blocks are seen taken.
-  const Run intent = Location{lines_->writer.intent.load(std::memory_order_acquire)}.run();
+void Writer::adopt_intent(Run intent) noexcept {
   if (intent.count == 0 || intent.block + intent.count > geometry_.block_count || intent == run_) return;
   const BlockBits rel = load_map(lines_->rel);
   BlockBits::for_each_word(intent, [&](std::size_t index, std::uint64_t mask) {
@@ -232,7 +227,7 @@ bool Writer::walk_to_end() noexcept {
   for (std::uint32_t visited_blocks = 0; visited_blocks <= geometry_.block_count;
        visited_blocks += run_.count) {
     ExtentHead head;
-    std::memcpy(&head, extent_, sizeof head);
+    lane::copy_shared(&head, extent_, sizeof head);
     message_count_ = head.message_count;
     message_bytes_ = head.message_bytes;
     large_bytes_ = head.large_bytes;

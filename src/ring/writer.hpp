@@ -107,9 +107,8 @@ class Writer : public lane::WriteCursor {
   bool open(Run run) noexcept;
   void count_large_body(std::uint64_t bytes) noexcept;
   bool walk_to_end() noexcept;
-  void adopt_intent() noexcept;
+  void adopt_intent(Run intent) noexcept;
   Run idle_run(std::uint32_t first, std::uint32_t most_blocks) const noexcept;
-  void adopt_maps() noexcept;
 
   void publish_mark_here(FrameHeader header) noexcept;
   std::uint64_t offset_bytes() const noexcept { return static_cast<std::uint64_t>(next_ - extent_); }

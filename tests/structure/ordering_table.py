@@ -19,7 +19,7 @@ ID = re.compile(r"\[([A-Z]+[0-9]+[a-z]?)\]")
 ORDER = re.compile(r"\b(relaxed|consume|acquire|release|acq_rel|seq_cst)\b")
 CALL = re.compile(r"(?:\.|->)\s*(?:load|store|exchange|fetch_\w+|compare_exchange_(?:weak|strong)|test_and_set)\s*\(|"
                   r"\batomic_(?:thread|signal)_fence\s*\(|\b__(?:atomic|sync)_\w+\s*\(|\bstd::atomic_(?!ref\b)\w+\s*\(")
-DECLARED = re.compile(r"\bstd::atomic<[^;(){}]*>\s+(\w+)")
+DECLARED = re.compile(r"\b(?:std::atomic|SharedWord)<[^;(){}]*>\s+(\w+)")
 COMMENT_ID = re.compile(r"//\s*\[([A-Z]+[0-9]+[a-z]?)\](.*)")
 FAULT = re.compile(r"^#\s*if(?:def\s|\s+defined).*PORTOLAN_FAULT_.*?^#\s*(?:else|endif)", re.M | re.S)
 

@@ -4,9 +4,10 @@
 // Zero means "nothing yet". Public only because posting and receiving are inlined.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
+
+#include <portolan/lane/shared_word.hpp>
 
 namespace portolan {
 inline namespace v1 {
@@ -90,7 +91,7 @@ class FrameHeader {
   std::uint64_t word_ = 0;
 };
 
-using HeaderWord = std::atomic_ref<std::uint64_t>;
+using HeaderWord = SharedWordAt<std::uint64_t>;
 static_assert(HeaderWord::is_always_lock_free);
 
 inline HeaderWord header_at(std::byte* place) noexcept {

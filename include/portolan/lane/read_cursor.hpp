@@ -4,11 +4,11 @@
 // ordinary; the library's Reader knows the rest. What a peer wrote is loaded once, checked, then used.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include <portolan/lane/frame_header.hpp>
+#include <portolan/lane/shared_word.hpp>
 
 namespace portolan {
 
@@ -21,10 +21,10 @@ namespace lane {
 
 /// How far a reader has come, as it stands in the segment.
 struct Progress {
-  std::atomic<std::uint64_t> cursor;         // Location of the first frame not yet passed
-  std::atomic<std::uint64_t> handed_count;   // messages handed to the user
-  std::atomic<std::uint64_t> message_count;  // messages passed
-  std::atomic<std::uint64_t> message_bytes;  // passed
+  SharedWord<std::uint64_t> cursor;         // Location of the first frame not yet passed
+  SharedWord<std::uint64_t> handed_count;   // messages handed to the user
+  SharedWord<std::uint64_t> message_count;  // messages passed
+  SharedWord<std::uint64_t> message_bytes;  // passed
 };
 
 /// A frame that was found.

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include <portolan/lane/shared_word.hpp>
+
 namespace portolan {
 
 namespace port {
@@ -50,8 +52,8 @@ class Standing {
   friend class port::Endpoint;
 
   Standing(const std::atomic<std::uint32_t>& fork_word, std::uint32_t fork_generation,
-           const std::atomic<std::uint64_t>& generation_word, std::uint64_t generation,
-           const std::atomic<std::uint32_t>& peer_closed_word) noexcept
+           const SharedWord<std::uint64_t>& generation_word, std::uint64_t generation,
+           const SharedWord<std::uint32_t>& peer_closed_word) noexcept
       : fork_word_(&fork_word),
         generation_word_(&generation_word),
         peer_closed_word_(&peer_closed_word),
@@ -59,8 +61,8 @@ class Standing {
         fork_generation_(fork_generation) {}
 
   const std::atomic<std::uint32_t>* fork_word_;
-  const std::atomic<std::uint64_t>* generation_word_;   // in the segment
-  const std::atomic<std::uint32_t>* peer_closed_word_;  // in the segment
+  const SharedWord<std::uint64_t>* generation_word_;   // in the segment
+  const SharedWord<std::uint32_t>* peer_closed_word_;  // in the segment
   std::uint64_t generation_;
   std::uint32_t fork_generation_;
   std::atomic<Status> status_{Status::detached};

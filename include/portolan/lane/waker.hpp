@@ -4,8 +4,9 @@
 // writes its word, so no wake-up is erased: the waker remembers privately which word it has already answered.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+
+#include <portolan/lane/shared_word.hpp>
 
 namespace portolan {
 inline namespace v1 {
@@ -14,7 +15,7 @@ namespace lane {
 /// One thread at a time.
 class Waker {
  public:
-  Waker(const std::atomic<std::uint64_t>& word, const std::atomic<std::uint64_t>& at) noexcept
+  Waker(const SharedWord<std::uint64_t>& word, const SharedWord<std::uint64_t>& at) noexcept
       : word_(&word), at_(&at) {}
 
   /// After a publication. False: the sleeper is awake, or rung already for this epoch.
@@ -22,9 +23,9 @@ class Waker {
     // [S5] seq_cst fence; pairs with [S9], [L3]: needed until the sleeper says that it fences for both. Its
     // barrier orders processors, and the compiler has to be kept from looking before it publishes.
     if (fences_) [[unlikely]]
-      std::atomic_thread_fence(std::memory_order_seq_cst);
+      lane::atomic_thread_fence(std::memory_order_seq_cst);
     else
-      std::atomic_signal_fence(std::memory_order_seq_cst);  // [S5]
+      lane::atomic_signal_fence(std::memory_order_seq_cst);  // [S5]
     // [S2] relaxed; pairs with [S1]: a stale word costs nothing, since its sleeper looks again behind its
     // barrier.
     return word_->load(std::memory_order_relaxed) != answered_;
@@ -46,8 +47,8 @@ class Waker {
   void set_fences(bool fences) noexcept { fences_ = fences; }
 
  private:
-  const std::atomic<std::uint64_t>* word_;
-  const std::atomic<std::uint64_t>* at_;
+  const SharedWord<std::uint64_t>* word_;
+  const SharedWord<std::uint64_t>* at_;
   std::uint64_t answered_ = ~std::uint64_t{0};  // no word has all bits: a new owner looks once
   bool fences_ = true;
 };

@@ -3,11 +3,11 @@
 // Where the next frame goes, as long as it fits into the present extent; the library's Writer knows the rest.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 #include <portolan/lane/frame_header.hpp>
+#include <portolan/lane/shared_word.hpp>
 
 namespace portolan {
 inline namespace v1 {
@@ -15,8 +15,8 @@ namespace lane {
 
 /// What a writer has posted, as it stands in the segment.
 struct Posted {
-  std::atomic<std::uint64_t> message_count;
-  std::atomic<std::uint64_t> message_bytes;
+  SharedWord<std::uint64_t> message_count;
+  SharedWord<std::uint64_t> message_bytes;
 };
 
 /// Belongs to the posting thread.
