@@ -179,8 +179,8 @@ Run Writer::idle_run(std::uint32_t first, std::uint32_t most_blocks) const noexc
 
 bool Writer::adopt(Adoption how) noexcept {
   alloc_ = load_map(lines_->alloc);
-  // [A2] acquire; pairs with [W6]: the intent of whatever blocks are seen taken; zero only if no owner has ever
-  // taken one.
+  // [A2] acquire; pairs with [W6]: the intent of whatever blocks are seen taken; zero only if no owner has
+  // ever taken one.
   const Location intent{lines_->writer.intent.load(std::memory_order_acquire)};
   // Which blocks the owners before this one have left with memory, nobody knows.
   if (intent.word() != 0) touched_.set({0, static_cast<std::uint16_t>(geometry_.block_count)});

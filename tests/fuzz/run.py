@@ -68,11 +68,15 @@ def fuzz(build, target, options):
                                 env=SANITIZERS | os.environ)
         seconds = round(time.monotonic() - began)
         found = re.search(r"stat::number_of_executed_units:\s*(\d+)", result.stderr)
+        operations = re.search(r"stat::operations:\s*(\d+)", result.stderr)  # of targets that make several
         covered = re.findall(r" cov: (\d+)", result.stderr)
         row = {"target": target, "seed": options.seed, "seconds": seconds,
                "executions": int(found.group(1)) if found else 0, "edges": int(covered[-1]) if covered else 0,
                "failed": result.returncode != 0}
+        if operations:
+            row["operations"] = int(operations.group(1))
         print(f"{target:<14} {row['executions']:>12,} executions in {seconds} s, {row['edges']} edges, "
+              f"{format(row['operations'], ',') + ' operations, ' if operations else ''}"
               f"{'FAILED' if row['failed'] else 'nothing found'}", flush=True)
         if row["failed"]:
             print(result.stderr[-6000:])
@@ -106,8 +110,8 @@ def coverage(build):
     profile = build / "fuzz.profdata"
     run(["llvm-profdata", "merge", "-o", profile, *glob.glob(str(build / "*.profraw"))])
     objects = [word for program in programs[1:] for word in ("-object", program)]
-    sources = [root / "src/wire", root / "src/values", root / "src/cbor",
-               *sorted((root / "include/portolan").glob("value*.hpp"))]
+    sources = [root / "src/wire", root / "src/values", root / "src/cbor", root / "src/ring", root / "src/inspect",
+               root / "include/portolan/lane", *sorted((root / "include/portolan").glob("value*.hpp"))]
     print(run(["llvm-cov", "report", programs[0], *objects, f"-instr-profile={profile}", "-show-region-summary=false",
                *sources]))
 

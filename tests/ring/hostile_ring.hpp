@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Both ends over memory that a hostile peer fills, and goes on changing between any two calls. Nothing is
-// checked but what must hold whatever the memory says: places lie inside, calls end. Reading outside is the
-// sanitizers' and the unmapped pages' to find.
+// Both ends over memory that a hostile peer fills, and goes on changing between any two calls; with words
+// that answer for themselves, between any two loads. Nothing is checked but what must hold whatever the
+// memory says: places lie inside, calls end. Reading outside is the sanitizers' and the unmapped pages' to
+// find.
 #pragma once
 
 #include <array>
@@ -19,9 +20,19 @@
 
 namespace portolan::testing {
 
+// What a build over watched words knows of them; see tests/words.
+class NoWords {
+ public:
+  void lie(std::uint32_t, std::uint64_t) noexcept {}
+  void begin_operation() noexcept {}
+  std::uint64_t loads() const noexcept { return 0; }
+  std::uint64_t control_words_loaded_again() const noexcept { return 0; }
+};
+
+template <class Words>
 class HostileRing {
  public:
-  explicit HostileRing(RingMemory& memory) : memory_(memory) { memory_.wipe(); }
+  HostileRing(RingMemory& memory, Words& words) : memory_(memory), words_(words) { memory_.wipe(); }
 
   // The bytes say what the peer writes and which calls are made. False: something was out of bounds.
   bool run(std::span<const std::uint8_t> script) {
@@ -29,8 +40,41 @@ class HostileRing {
     while (!script_.empty() && sane_) step();
     return sane_ && !memory_.outside;
   }
+  // Calls of the ring, and how many of them brought a message.
+  std::uint64_t operations() const { return operations_; }
+  std::uint64_t messages() const { return messages_; }
 
  private:
+  static constexpr std::uint64_t kMapLoads = ring::kMaxBlocks / 64;
+  // A walk visits each block once, and perhaps the last run's again; a word is a header, and its body's size.
+  static constexpr std::uint64_t kWalkLoads =
+      2 * 2 * (RingMemory::kSmall.direction_bytes() + ring::kFirstExtentBytes) / 8;
+
+  // A call of the ring. It loads each control word once, and `most_loads` words in all: more would be a loop
+  // that the memory decides about.
+  class Operation {
+   public:
+    Operation(HostileRing& ring, std::uint64_t most_loads) : ring_(ring), most_loads_(most_loads) {
+      ++ring_.operations_;
+      ring_.words_.begin_operation();
+    }
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+    ~Operation() { end(); }
+    // It goes on as the next one.
+    void next() {
+      end();
+      ring_.words_.begin_operation();
+    }
+
+   private:
+    void end() {
+      ring_.require(ring_.words_.loads() <= most_loads_ && ring_.words_.control_words_loaded_again() == 0);
+    }
+    HostileRing& ring_;
+    std::uint64_t most_loads_;
+  };
+
   static constexpr std::uint64_t kMostCalls = 1 << 18;  // no honest or dishonest ring of 64 KiB needs more
 
   std::uint64_t number(std::size_t bytes) {
@@ -43,7 +87,7 @@ class HostileRing {
   }
 
   void step() {
-    switch (number(1) % 8) {
+    switch (number(1) % 9) {
       case 0:
         poke_line();
         break;
@@ -68,6 +112,34 @@ class HostileRing {
       case 7:
         read_and_keep();
         break;
+      case 8:
+        lie();
+        break;
+    }
+  }
+
+  // A load that is soon to come finds something else than what is there.
+  void lie() {
+    const auto loads = static_cast<std::uint32_t>(number(1) % 48);
+    words_.lie(loads, some_word());
+  }
+  // Words that pass the first checks, and any.
+  std::uint64_t some_word() {
+    const ring::Run run{static_cast<std::uint16_t>(number(1) % 18),
+                        static_cast<std::uint16_t>(number(1) % 18)};
+    switch (number(1) % 6) {
+      case 0:
+        return ring::Location(run, number(2) * 8).word();
+      case 1:
+        return ring::FrameHeader::jump(run).word();
+      case 2:
+        return ring::FrameHeader::mark(static_cast<std::uint32_t>(number(2))).word();
+      case 3:
+        return message_header(number(2)).word();
+      case 4:
+        return 0;
+      default:
+        return number(8);
     }
   }
 
@@ -122,12 +194,16 @@ class HostileRing {
   }
   void adopt_writer() {
     writers_.emplace_back(memory_.lines(), memory_.geometry(), memory_);
-    if (!writers_.back().adopt(how())) writers_.clear();
+    const ring::Adoption adoption = how();
+    const Operation operation(*this, 2 * kMapLoads + 8 + kWalkLoads);
+    if (!writers_.back().adopt(adoption)) writers_.clear();
   }
   void adopt_reader() {
     readers_.emplace_back(memory_.lines(), memory_.geometry(), memory_);
     frames_.clear();
-    if (!readers_.back().adopt(how())) readers_.clear();
+    const ring::Adoption adoption = how();
+    const Operation operation(*this, 2 * kMapLoads + 16 + kWalkLoads);
+    if (!readers_.back().adopt(adoption)) readers_.clear();
   }
 
   bool inside(const std::byte* begin, std::uint64_t bytes) const {
@@ -144,30 +220,45 @@ class HostileRing {
     ring::Writer& writer = writers_.back();
     const std::uint64_t bytes = number(2) % (writer.largest_payload_bytes() + 1);
     require(writer.room_here_bytes() < memory_.blocks().size());
-    std::byte* room = writer.reserve(bytes);
+    std::byte* room = reserve(writer, bytes);
     if (room == nullptr) return;
     require(inside(room, ring::round_up_8(bytes) + ring::kHeaderBytes));
     if (!sane_) return;
     std::memset(room, 0x5a, bytes);
     const std::uint64_t more = bytes + number(1) * 32;
     if (number(1) % 4 == 0 && more <= writer.largest_payload_bytes()) {
+      const Operation operation(*this, kMapLoads + 1);
       if (std::byte* const moved = writer.extend(more, bytes)) room = moved;
       require(inside(room, ring::round_up_8(bytes) + ring::kHeaderBytes));
     }
     if (number(1) % 4 == 0) return writer.abandon();
-    require(inside(writer.commit(message_header(bytes)), ring::kHeaderBytes));
-    writer.give_back(0, 4, [&](ring::Run run) {
-      require(run.count != 0 && run.block + run.count <= memory_.geometry().block_count);
-    });
+    require(inside(commit(writer, bytes), ring::kHeaderBytes));
+    {
+      Operation operation(*this, kMapLoads);
+      writer.give_back(0, 4, [&](ring::Run run) {
+        require(run.count != 0 && run.block + run.count <= memory_.geometry().block_count);
+        operation.next();
+      });
+    }
+    const Operation operation(*this, kMapLoads);
     require(writer.free_blocks() <= memory_.geometry().block_count);
+  }
+  std::byte* reserve(ring::Writer& writer, std::uint64_t bytes) {
+    const Operation operation(*this, kMapLoads + 1);
+    return writer.reserve(bytes);
+  }
+  std::byte* commit(ring::Writer& writer, std::uint64_t bytes) {
+    const Operation operation(*this, 0);
+    return writer.commit(message_header(bytes));
   }
 
   bool next(ring::Reader::Frame& frame) {
     ring::Reader& reader = readers_.back();
     for (std::uint64_t calls = 0; calls < kMostCalls; ++calls) {
       require(inside(reader.header_address(), ring::kHeaderBytes));
-      switch (reader.look(frame)) {
+      switch (look(reader, frame)) {
         case ring::Reader::Look::message:
+          ++messages_;
           require(inside(frame.payload, ring::round_up_8(frame.header.payload_bytes()) + ring::kHeaderBytes));
           return sane_;
         case ring::Reader::Look::mark:
@@ -184,11 +275,17 @@ class HostileRing {
     require(false);  // a ring of marks without an end
     return false;
   }
+  // Its header, and the one that a JUMP leads to.
+  ring::Reader::Look look(ring::Reader& reader, ring::Reader::Frame& frame) {
+    const Operation operation(*this, 2);
+    return reader.look(frame);
+  }
   void read() {
     if (readers_.empty()) return;
     readers_.back().pass_all();
     ring::Reader::Frame frame;
     if (!next(frame)) return;
+    const Operation operation(*this, 0);
     readers_.back().take(frame);
     release(readers_.back(), frame);
   }
@@ -212,18 +309,26 @@ class HostileRing {
     ring::Scout scout(readers_.back());
     ring::Reader::Frame frame;
     std::uint64_t calls = 0;
-    for (; calls < kMostCalls && scout.look(frame) == ring::Reader::Look::message; ++calls)
+    // Over marks, as many as the ring can hold.
+    for (; calls < kMostCalls; ++calls) {
+      const Operation operation(*this, readers_.back().most_unread_frames() + 2);
+      if (scout.look(frame) != ring::Reader::Look::message) break;
       require(inside(frame.payload, ring::round_up_8(frame.header.payload_bytes()) + ring::kHeaderBytes));
+    }
     require(calls < kMostCalls);
+    const Operation operation(*this, 1);
     static_cast<void>(scout.dry());
   }
 
   RingMemory& memory_;
+  Words& words_;
   std::span<const std::uint8_t> script_;
   std::deque<ring::Writer> writers_;
   std::deque<ring::Reader> readers_;
   std::deque<ring::Reader::Frame> frames_;
   bool sane_ = true;
+  std::uint64_t operations_ = 0;
+  std::uint64_t messages_ = 0;
 };
 
 }  // namespace portolan::testing

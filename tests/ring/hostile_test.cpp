@@ -37,13 +37,14 @@ TEST_CASE("random scripts of hostile words and honest calls end inside the memor
   const std::uint64_t seed = random_seed();
   MESSAGE("--seed=" << seed);
   RingMemory memory;
+  NoWords plain_words;
   std::vector<std::uint8_t> script;
   for (std::uint64_t round = 0; round < 20'000; ++round) {
     Dice dice(seed + round);
     script.resize(dice.roll(1, 1500));
     for (std::uint8_t& byte : script) byte = static_cast<std::uint8_t>(dice.word());
     CAPTURE(round);
-    HOLDS(HostileRing(memory).run(script));
+    HOLDS(HostileRing(memory, plain_words).run(script));
   }
 }
 

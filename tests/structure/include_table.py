@@ -26,8 +26,8 @@ syncstream system_error thread tuple type_traits typeindex typeinfo unordered_ma
 variant vector version""".split())
 
 # Headers that are a library's and not the system's.
-LIBRARY_ROOTS = ("boost/", "doctest/", "benchmark/", "CLI/", "cbor/", "fmt/", "glib-unix.h", "openssl/", "systemd/",
-                 "utf8cpp/", "uv.h")
+LIBRARY_ROOTS = ("boost/", "doctest/", "benchmark/", "CLI/", "cbor/", "fmt/", "glib-unix.h", "openssl/", "relacy/",
+                 "systemd/", "utf8cpp/", "uv.h")
 
 
 def backticked(cell):
