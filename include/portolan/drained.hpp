@@ -16,8 +16,9 @@
 namespace portolan {
 
 namespace port {
+class Endpoint;
 class PortState;
-}
+}  // namespace port
 
 inline namespace v1 {
 
@@ -61,10 +62,11 @@ class PORTOLAN_API Drained {
 
  private:
   friend class MessagePort;
-  Drained(std::shared_ptr<port::PortState> port, std::uint64_t messages) noexcept
-      : port_(std::move(port)), messages_(messages) {}
+  Drained(std::shared_ptr<port::PortState> port, const port::Endpoint* over, std::uint64_t messages) noexcept
+      : port_(std::move(port)), over_(over), messages_(messages) {}
 
   std::shared_ptr<port::PortState> port_;  // null: of a detached port
+  const port::Endpoint* over_ = nullptr;   // its end then: a merge gives it another one
   std::uint64_t messages_ = 0;             // which have to be read, of all that this direction has carried
 };
 

@@ -36,6 +36,7 @@ enum class Format : std::uint8_t {
   value,      ///< anything else: the encoding of docs/values.md
   custom,     ///< whatever the type's codec writes
   cbor,       ///< a portolan::Value: one item of RFC 8949
+  refusal,    ///< of a reply only: text that says why there is none
 };
 
 /// "bytes", "text", ...; "unknown" for a number that is none of the above.

@@ -180,6 +180,10 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
         format_of<std::remove_cvref_t<T>>(), options);
   }
 
+  /// Says that there will be no reply, and why: the other side's RequestError has the first 1000 bytes of it.
+  /// Otherwise as reply().
+  void refuse(std::string_view why);
+
  private:
   friend class port::PortState;
   friend class MessageContent;
@@ -208,7 +212,7 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
 
   const lane::Lanes* lanes_ = nullptr;  // of the port whose memory is pinned; null: none
   std::uint64_t sequence_ = 0;
-  const std::byte* frame_ = nullptr;  // its payload in the ring
+  const std::byte* frame_ = nullptr;  // its payload in the ring; null: it lies in no ring any more
   std::uint32_t frame_bytes_ = 0;
 };
 

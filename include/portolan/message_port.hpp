@@ -213,7 +213,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   }
 
   /// For messages that could not be read: the event has no payload and no ports, and what() says why. What
-  /// came along is lost. F takes a MessageEvent&.
+  /// came along is lost. One that is_request() may be answered, or refused. F takes a MessageEvent&.
   template <class F>
   requires EventListener<F>
   void on_message_error(F handler) & {

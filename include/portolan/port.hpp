@@ -22,10 +22,12 @@
 #include <portolan/inheritance.hpp>
 #include <portolan/listener.hpp>
 #include <portolan/log.hpp>
+#include <portolan/merge.hpp>
 #include <portolan/message_channel.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/message_port.hpp>
 #include <portolan/name_watch.hpp>
+#include <portolan/on_request.hpp>
 #include <portolan/one_shot.hpp>
 #include <portolan/port_handle.hpp>
 #include <portolan/publisher.hpp>

@@ -32,6 +32,7 @@ enum class ReplyStatus : std::uint8_t {
   pending,    ///< neither a reply nor a reason to stop waiting
   answered,   ///< the reply is there, or was taken
   timed_out,  ///< none came in time; one that comes later is dropped and counted
+  refused,    ///< the other side will not answer it, and says why: RequestError::what()
   closed,     ///< an end of the channel is closed, or the peer's process ended
   detached,   ///< the port was moved away; the reply goes to its new owner, and is dropped there
 };
@@ -41,7 +42,8 @@ struct RequestOptions {
   std::chrono::nanoseconds timeout = std::chrono::nanoseconds::max();  ///< from the request on
 };
 
-/// No reply came: its code() is timed_out, connection_reset (closed) or not_connected (detached).
+/// No reply came: its code() is timed_out, bad_message (refused), connection_reset (closed) or not_connected
+/// (detached).
 class PORTOLAN_API RequestError : public PortError {
  public:
   RequestError(ReplyStatus status, const std::string& message);

@@ -48,7 +48,7 @@ class WorkerPool {
   /// Closes all ports first, so that the workers end side by side; then as ~Worker.
   ~WorkerPool() { close(); }
 
-  /// As MessagePort::request(), to one of them. Where none is there at the moment, the Reply is closed.
+  /// As MessagePort::request(), to one of them. Where none is there at the moment, the Reply is detached.
   template <class T>
   [[nodiscard]] Reply request(T&& value, RequestOptions options = {}) {
     return least_busy().request(std::forward<T>(value), std::move(options));

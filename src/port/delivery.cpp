@@ -155,6 +155,12 @@ Endpoint::Take PortState::find_message(Endpoint& endpoint, ring::Reader::Frame& 
 }
 
 Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
+  if (!earlier_.empty()) [[unlikely]]
+    return take_earlier(event), Endpoint::Take::message;
+  return take_in_ring(endpoint, event);
+}
+
+Endpoint::Take PortState::take_in_ring(Endpoint& endpoint, MessageEvent& event) {
   ring::Reader::Frame frame;
   do {
     const Endpoint::Take found = find_message(endpoint, frame, event);
@@ -262,6 +268,32 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
   throw PortError(refused, "receive(" + name() + "): a message of " + std::to_string(parts->body_bytes) +
                                " bytes cannot be mapped (" + refused.message() +
                                "); it stays; free address space");
+}
+
+// What a message brings, out of the socket, and as it came. False: the peer wrote what no correct peer
+// writes.
+bool PortState::take_off(Endpoint& endpoint, const ring::Reader::Frame& frame, Unopened& content) {
+  content.payload = {frame.payload, frame.header.payload_bytes()};
+  if (!frame.header.attachments()) return true;
+  const auto parts = split(frame);
+  if (!parts || !read_table(frame, *parts, trust_ == Trust::foreign, content.table))
+    return end_by_violation(endpoint), false;
+  std::error_code refused;
+  switch (endpoint.collect(content.table, content.descriptors, refused)) {
+    case Arrivals::Collected::violation:
+      return end_by_violation(endpoint), false;
+    case Arrivals::Collected::refused:
+      throw_no_room(content.table, refused);
+    case Arrivals::Collected::cut:
+      content.descriptors.clear();
+      break;
+    case Arrivals::Collected::none:
+    case Arrivals::Collected::all:
+      break;
+  }
+  content.payload = content.payload.first(parts->payload_bytes);
+  content.body_bytes = parts->body_bytes;
+  return true;
 }
 
 // What the messages in front of a reply are to bring comes out of the socket first, and is kept for them.

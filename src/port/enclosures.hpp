@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include <portolan/shared_buffer.hpp>
 
 #include "os/mapping.hpp"
+#include "wire/attachments.hpp"
 
 namespace portolan::port {
 
@@ -22,6 +24,14 @@ namespace portolan::port {
 inline constexpr const char* kCutOff =
     "data: what belongs to this message was cut off on its way, as this process had no descriptors left; "
     "raise RLIMIT_NOFILE (ulimit -n) and have it sent again";
+
+// A message that goes on as it came.
+struct Unopened {
+  std::span<const std::byte> payload;  // in the ring
+  std::uint64_t body_bytes = 0;        // it is in a file of its own, the first of the descriptors
+  wire::Attachments table;
+  std::vector<FileDescriptor> descriptors;  // empty, too, if they were lost
+};
 
 struct Enclosures {
   std::vector<MessagePort> ports;
@@ -31,6 +41,7 @@ struct Enclosures {
   os::Mapping body;                           // a payload that travelled in a file of its own
   std::uint64_t body_bytes = 0;               // what the writer counts for it, also if it was lost
   std::string what;                           // of a messageerror: why it could not be read
+  std::weak_ptr<PortState> asked;             // of a messageerror that is a request: where it is answered
   bool broken = false;                        // the kernel has cut some of it off: reading it is an error
   std::unique_ptr<std::byte[]> private_copy;  // a foreign peer's payload, out of its reach
 };

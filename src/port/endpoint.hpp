@@ -194,6 +194,11 @@ class Endpoint final : public ForkGuarded {
   void begin_move();
   // True: a close was asked for meanwhile, and is the caller's to do.
   [[nodiscard]] bool undo_move() noexcept;
+  // Another one takes its place in its port: nobody is inside from the first to the second. False: it was
+  // closed before.
+  [[nodiscard]] bool begin_replacement();
+  // Closes it. True: its port was closed meanwhile.
+  [[nodiscard]] bool end_replacement() noexcept;
   // It has left: the parcel holds the descriptors, and whoever gets them adopts it.
   Parcel finish_move() noexcept;
 

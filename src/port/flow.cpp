@@ -32,7 +32,7 @@ bool PortState::drain_is_due(Endpoint& endpoint) noexcept {
 bool PortState::below_threshold(Endpoint& endpoint) noexcept {
   if (threshold_.messages == 0 && threshold_.bytes == 0) [[likely]]
     return false;
-  if (endpoint.dry() || endpoint.peer_closed() || endpoint.status() != Status::open)
+  if (dry(endpoint) || !earlier_.empty() || endpoint.peer_closed() || endpoint.status() != Status::open)
     return above_threshold_ = false;
   if (above_threshold_) return false;
   const auto [messages, bytes] = endpoint.waiting();
@@ -70,6 +70,8 @@ constexpr std::int64_t kFirstLookNs = 10'000, kLastLookNs = 1'000'000;
 DrainStatus Drained::status() noexcept {
   port::Endpoint* const endpoint = port_ ? port_->used() : nullptr;
   if (endpoint == nullptr) return DrainStatus::ended;
+  // What this channel's reader has to read is not known one by one any more: all that has gone over to it.
+  if (std::exchange(over_, endpoint) != endpoint) messages_ = port_->posted_at_merge();
   const lane::Status standing = endpoint->status();
   if (standing == lane::Status::detached || standing == lane::Status::inert) return DrainStatus::ended;
   const bool ended = standing != lane::Status::open || endpoint->peer_closed();

@@ -50,6 +50,11 @@ void ForkGuarded::enrol() {
   ForkGuard::only().first = this;
 }
 
+void ForkGuarded::for_each(void (*see)(ForkGuarded& each, void* context), void* context) {
+  const NoForks no_forks;
+  for (ForkGuarded* each = ForkGuard::only().first; each != nullptr; each = each->next_) see(*each, context);
+}
+
 void ForkGuarded::withdraw() noexcept {
   const NoForks no_forks;
   (previous_ != nullptr ? previous_->next_ : ForkGuard::only().first) = next_;

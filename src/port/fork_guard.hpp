@@ -19,6 +19,8 @@ class ForkGuarded {
   ~ForkGuarded() = default;
   void enrol();
   void withdraw() noexcept;
+  // Shows each that is on the list, with the lock held: it may be under construction or destruction.
+  static void for_each(void (*see)(ForkGuarded& each, void* context), void* context);
 
   // In the child, with the lock held and one thread: closes descriptors without shutting anything down.
   virtual void become_inert() noexcept = 0;

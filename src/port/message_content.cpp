@@ -199,8 +199,10 @@ Message MessageEvent::keep() && {
   static_cast<MessageContent&>(message) = std::move(static_cast<MessageContent&>(*this));
   if (lanes_ == nullptr) return message;
   port::PortState& port = std::exchange(lanes_, nullptr)->port();
-  message.segment_ = port.used()->shared_segment();
-  message.extent_ = &port.hold(frame_);
+  if (frame_ != nullptr) {
+    message.segment_ = port.used()->shared_segment();
+    message.extent_ = &port.hold(frame_);
+  }
   const std::uint64_t large_bytes = message.enclosures_ != nullptr ? message.enclosures_->body_bytes : 0;
   port.release(sequence_, frame_, frame_bytes_, large_bytes);
   return message;

@@ -188,7 +188,7 @@ void MessagePort::set_threshold(Threshold least) noexcept {
 Drained MessagePort::drained() const {
   if (!state_) return {};
   const port::Endpoint* const endpoint = state_->use();
-  return endpoint != nullptr ? Drained(state_, endpoint->writer().message_count()) : Drained();
+  return endpoint != nullptr ? Drained(state_, endpoint, endpoint->writer().message_count()) : Drained();
 }
 
 void MessagePort::ref() noexcept {

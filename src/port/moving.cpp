@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// How an endpoint leaves: it is in transit from the mark until somebody adopts it, and its state stays in the
-// segment.
+// How a port and its endpoint leave: they are in transit from the mark until somebody adopts the endpoint,
+// whose state stays in the segment.
+
+#include <utility>
 
 #include "os/socket.hpp"
 #include "port/endpoint.hpp"
+#include "port/port_state.hpp"
 
 namespace portolan::port {
 
@@ -70,6 +73,23 @@ bool Endpoint::end_move() noexcept {
   return standing_.status_.exchange(Status::open, std::memory_order_acq_rel) == Status::closing;
 }
 
+bool Endpoint::begin_replacement() {
+  Status open = Status::open;
+  if (!standing_.status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,
+                                                 std::memory_order_relaxed))  // [E10]
+    return false;
+  gate_.shut();
+  return true;
+}
+
+bool Endpoint::end_replacement() noexcept {
+  const bool closing =
+      standing_.status_.exchange(Status::open, std::memory_order_acq_rel) == Status::closing;  // [E11]
+  static_cast<void>(begin_close(CloseReason::closed));
+  finish_close();
+  return closing;
+}
+
 Parcel Endpoint::finish_move() noexcept {
   // [E8] release; pairs with [E1]: detached for good.
   standing_.status_.store(Status::detached, std::memory_order_release);
@@ -83,6 +103,98 @@ Parcel Endpoint::finish_move() noexcept {
   parcel.segment_bytes = segment_->bytes();
   parcel.inspected = true;
   return parcel;
+}
+
+void PortState::begin_move() {
+  check_process("transfer");
+  check_loop_thread("transfer");
+  if (writing() != Writing::nothing)
+    throw DataCloneError("transfer(" + name() +
+                         "): a message is being written on this port; commit or destroy its Space first");
+  if (gone())
+    throw DataCloneError("transfer(" + name() +
+                         "): the port is detached or closed; use the one that was received");
+  if (!earlier_.empty())
+    throw DataCloneError("transfer(" + name() +
+                         "): messages that were here before its channel was merged are unread; receive them");
+  if (begin_move_of_parcel()) return;
+  if (Endpoint* const endpoint = used()) {
+    unbind();
+    // Events in hand count as read, also those that live on here.
+    if (const std::uint64_t bytes = std::exchange(large_in_hand_bytes_, 0); bytes != 0 && endpoint->usable())
+      endpoint->reader().count_large_body(bytes);
+    try {
+      endpoint->begin_move();
+    } catch (...) {
+      rebind();
+      throw;
+    }
+  }
+}
+
+// False: it is none, but an endpoint in use.
+bool PortState::begin_move_of_parcel() noexcept {
+  const std::lock_guard lock(birth_);
+  return endpoint_ == nullptr && (parcel_moving_ = !gone_);
+}
+
+void PortState::undo_move() noexcept {
+  bool close_wanted = false;
+  if (Endpoint* const endpoint = used()) {
+    close_wanted = endpoint->undo_move();
+    if (!close_wanted) rebind();
+  } else {
+    const std::lock_guard lock(birth_);
+    parcel_moving_ = false;
+    close_wanted = std::exchange(close_wanted_, false);
+  }
+  if (close_wanted) close();
+}
+
+Parcel PortState::finish_move() noexcept {
+  const std::lock_guard lock(birth_);
+  gone_ = moved_ = true;
+  if (unshipped_) unshipped_->leave();
+  parcel_moving_ = false;
+  end_waits(ReplyStatus::detached);
+  listeners_.reset();
+  if (endpoint_ == nullptr) return std::move(parcel_);
+  return endpoint_->finish_move();
+}
+
+wire::Attachment PortState::describe_moving() noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint == nullptr) return describe(parcel_);
+  Parcel parcel;
+  parcel.channel = channel_;
+  parcel.side = side_;
+  parcel.trust = trust_;
+  parcel.expected_generation = endpoint->generation() | 1;
+  parcel.segment_bytes = endpoint->segment().bytes();
+  return describe(parcel);
+}
+
+std::array<int, 2> PortState::descriptors_moving() noexcept {
+  Endpoint* const endpoint = used();
+  if (endpoint == nullptr) return {parcel_.segment.get(), parcel_.socket.get()};
+  return {endpoint->segment().file(), endpoint->socket()};
+}
+
+os::Credentials PortState::maker() {
+  os::Credentials credentials;
+  if (const std::error_code refused = os::peer_credentials(descriptors_moving()[1], credentials))
+    throw PortError(refused, "peer(" + name() + "): the kernel does not tell (" + refused.message() + ")");
+  return credentials;
+}
+
+bool PortState::gone_by_moving() noexcept {
+  const std::lock_guard lock(birth_);
+  return moved_;
+}
+
+bool PortState::untaken_transfers() noexcept {
+  Endpoint* const endpoint = used();
+  return endpoint != nullptr ? endpoint->arrivals().untaken() : untaken_transfers_of(parcel_);
 }
 
 }  // namespace portolan::port

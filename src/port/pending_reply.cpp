@@ -80,6 +80,15 @@ void PendingReply::when_settled(Callback<void()> settled) {
                             });
 }
 
+// A peer wrote it, and it goes into a text for people.
+std::string PendingReply::refusal() const {
+  constexpr std::size_t kMostLetters = 1000;
+  std::string words(event_->text().substr(0, kMostLetters));
+  for (char& letter : words)
+    if (static_cast<unsigned char>(letter) < ' ' || letter == 0x7f) letter = '?';
+  return words.empty() ? "it does not say why" : words;
+}
+
 // For what is thrown.
 std::string PendingReply::name() const {
   const std::shared_ptr<PortState> port = port_.lock();
@@ -98,6 +107,8 @@ MessageEvent PendingReply::take() {
                          "request(" + name() +
                              "): no reply came in time; give it a longer RequestOptions::timeout, or "
                              "look at what the other side is doing");
+    case ReplyStatus::refused:
+      throw RequestError(status_, "request(" + name() + "): the other side does not answer it: " + refusal());
     case ReplyStatus::closed:
       throw RequestError(status_, "request(" + name() +
                                       "): the channel was closed before a reply came; connect anew, and ask "
@@ -119,7 +130,7 @@ bool PendingReplies::has(std::uint64_t number) const noexcept {
 void PendingReplies::add(const std::shared_ptr<PendingReply>& reply) {
   const std::lock_guard lock(mutex_);
   replies_.try_emplace(reply->number(), reply);
-  count_.store(replies_.size(), std::memory_order_relaxed);  // [Q10]
+  recount();
 }
 
 std::shared_ptr<PendingReply> PendingReplies::take(std::uint64_t number) noexcept {
@@ -128,27 +139,58 @@ std::shared_ptr<PendingReply> PendingReplies::take(std::uint64_t number) noexcep
   if (found == replies_.end()) return nullptr;
   std::shared_ptr<PendingReply> reply = std::move(found->second);
   replies_.erase(found);
-  count_.store(replies_.size(), std::memory_order_relaxed);  // [Q10]
+  recount();
   return reply;
 }
 
 void PendingReplies::forget(const PendingReply& reply) noexcept {
   const std::lock_guard lock(mutex_);
-  const auto found = replies_.find(reply.number());
-  if (found == replies_.end() || found->second.get() != &reply) return;
-  replies_.erase(found);
-  count_.store(replies_.size(), std::memory_order_relaxed);  // [Q10]
+  for (Numbered* const numbered : {&replies_, &passed_on_}) {
+    const auto found = numbered->find(reply.number());
+    if (found != numbered->end() && found->second.get() == &reply) numbered->erase(found);
+  }
+  recount();
+}
+
+void PendingReplies::settle(Numbered& replies, ReplyStatus status) noexcept {
+  for (const auto& [number, reply] : replies) reply->settle(status, nullptr, PendingReply::Call::later);
+}
+
+void PendingReplies::recount() noexcept {
+  count_.store(replies_.size() + passed_on_.size(), std::memory_order_relaxed);  // [Q10]
 }
 
 void PendingReplies::settle_all(ReplyStatus status) noexcept {
   if (empty()) return;
-  std::map<std::uint64_t, std::shared_ptr<PendingReply>> replies;
+  Numbered replies, passed_on;
   {
     const std::lock_guard lock(mutex_);
     replies.swap(replies_);
-    count_.store(0, std::memory_order_relaxed);  // [Q10]
+    passed_on.swap(passed_on_);
+    recount();
   }
-  for (const auto& [number, reply] : replies) reply->settle(status, nullptr, PendingReply::Call::later);
+  settle(replies, status);
+  settle(passed_on, status);
+}
+
+void PendingReplies::pass_on(std::uint64_t number, std::uint64_t now) noexcept {
+  const std::lock_guard lock(mutex_);
+  auto found = replies_.extract(number);
+  if (found.empty()) return;  // given up
+  found.key() = now;
+  found.mapped()->set_number(now);
+  passed_on_.insert(std::move(found));
+}
+
+void PendingReplies::change_channel() noexcept {
+  Numbered left_behind;
+  {
+    const std::lock_guard lock(mutex_);
+    left_behind.swap(replies_);
+    replies_.swap(passed_on_);
+    recount();
+  }
+  settle(left_behind, ReplyStatus::closed);
 }
 
 }  // namespace portolan::port
@@ -160,6 +202,7 @@ namespace {
 
 std::error_code code_of(ReplyStatus status) noexcept {
   return std::make_error_code(status == ReplyStatus::timed_out ? std::errc::timed_out
+                              : status == ReplyStatus::refused ? std::errc::bad_message
                               : status == ReplyStatus::closed  ? std::errc::connection_reset
                                                                : std::errc::not_connected);
 }

@@ -53,6 +53,7 @@ class PendingReply : public std::enable_shared_from_this<PendingReply> {
  private:
   void call_settled();
   std::string name() const;
+  std::string refusal() const;
 
   std::weak_ptr<PortState> port_;
   std::shared_ptr<Listeners> listeners_;  // with which the port is bound, if it is not
@@ -79,11 +80,22 @@ class PendingReplies {
   // One that was refused has the number of another, who goes on waiting.
   void forget(const PendingReply& reply) noexcept;
   void settle_all(ReplyStatus status) noexcept;
+  // Its request has gone on to another channel, where it has the number `now`: it is found again once this
+  // table is that channel's.
+  void pass_on(std::uint64_t number, std::uint64_t now) noexcept;
+  // Those that have not gone on will have no reply.
+  void change_channel() noexcept;
 
  private:
   std::atomic<std::size_t> count_{0};
   mutable std::mutex mutex_;
-  std::map<std::uint64_t, std::shared_ptr<PendingReply>> replies_;
+  using Numbered = std::map<std::uint64_t, std::shared_ptr<PendingReply>>;
+
+  void recount() noexcept;
+  static void settle(Numbered& replies, ReplyStatus status) noexcept;
+
+  Numbered replies_;
+  Numbered passed_on_;
 };
 
 }  // namespace portolan::port

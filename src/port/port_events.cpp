@@ -151,7 +151,7 @@ bool PortState::ready() noexcept {
   Endpoint* const endpoint = used();
   if (endpoint == nullptr || retrying_) return false;
   if (endpoint->status() != Status::open) return true;
-  if (!endpoint->dry()) return (enabled_ && !below_threshold(*endpoint)) || waits_ahead(*endpoint);
+  if (!dry(*endpoint)) return (enabled_ && !below_threshold(*endpoint)) || waits_ahead(*endpoint);
   if (endpoint->peer_closed()) return !close_told_;
   // [Q6] relaxed: as in want_drain.
   return drain_wanted_.load(std::memory_order_relaxed) && drain_is_due(*endpoint);
@@ -219,7 +219,7 @@ bool PortState::serve_earlier(Endpoint& endpoint) {
 
 bool PortState::has_message_to_serve() noexcept {
   Endpoint* const endpoint = used();
-  return endpoint != nullptr && enabled_ && !retrying_ && !violated_ && attachment_ && !endpoint->dry();
+  return endpoint != nullptr && enabled_ && !retrying_ && !violated_ && attachment_ && !dry(*endpoint);
 }
 
 bool PortState::serve_message(Endpoint& endpoint) {
@@ -229,7 +229,7 @@ bool PortState::serve_message(Endpoint& endpoint) {
     dispatch(event);
     return true;
   }
-  if (endpoint.status() == Status::closed) {
+  if (endpoint.status() == Status::closed && earlier_.empty()) {
     // What was queued when the port closed itself is still delivered; what the peer posted since is not.
     if (deliver_until_ == ~std::uint64_t{0}) deliver_until_ = endpoint.posted_by_peer();
     if (endpoint.reader().taken_count() >= deliver_until_) return false;
@@ -257,7 +257,7 @@ bool PortState::serve_message(Endpoint& endpoint) {
 }
 
 bool PortState::serve_close(Endpoint& endpoint) {
-  const bool ended = endpoint.status() == Status::open && endpoint.peer_closed() && endpoint.dry();
+  const bool ended = endpoint.status() == Status::open && endpoint.peer_closed() && dry(endpoint);
   if (close_told_ || !(ended || violated_)) return false;
   close_told_ = true;
   end_waits(ReplyStatus::closed);
@@ -294,11 +294,14 @@ void PortState::dispatch_message_error(MessageEvent& message, std::string_view w
   PortState& port = message.lanes_->port();
   MessageEvent error{"messageerror"};
   error.format_ = message.format_;
-  error.marks_ = message.marks_ & MessageContent::kRedelivered;  // it cannot be answered
+  error.marks_ = message.marks_;
+  error.sequence_ = message.sequence_;
   try {
     error.enclosures_ = new Enclosures();
+    if (message.frame_ != nullptr) error.enclosures_->asked = port.weak_from_this();
     error.enclosures_->what = why;
   } catch (const std::bad_alloc&) {  // the event counts for more than its reason
+    error.marks_ &= MessageContent::kRedelivered;
   }
   port.dispatch(error);
 }
@@ -306,7 +309,7 @@ void PortState::dispatch_message_error(MessageEvent& message, std::string_view w
 // For a port whose loop has ended, or is about to.
 void PortState::warn_of_unread() noexcept {
   Endpoint* const endpoint = used();
-  if (forked() || endpoint == nullptr || endpoint->status() == Status::detached || endpoint->dry() ||
+  if (forked() || endpoint == nullptr || endpoint->status() == Status::detached || dry(*endpoint) ||
       std::exchange(warned_of_unread_, true))
     return;
   log(LogLevel::warning, [&] {

@@ -12,13 +12,18 @@
 namespace portolan::port {
 
 void PortState::take_parcel(Parcel parcel) noexcept {
+  const NoForks no_forks;  // whoever looks for a channel's other end reads it
   channel_ = parcel.channel;
   side_ = parcel.side;
   trust_ = parcel.trust;
   parcel_ = std::move(parcel);
 }
 
+// In the place of one that is kept: other threads may be closing it.
 void PortState::take_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept {
+  const NoForks no_forks;
+  const std::lock_guard lock(birth_);
+  if (endpoint_ != nullptr) retired_.push_back(std::move(endpoint_));
   channel_ = endpoint->segment().id();
   side_ = endpoint->side();
   trust_ = endpoint->segment().trust();
@@ -33,7 +38,10 @@ void PortState::open_lanes() noexcept {
   lanes_.waker_ = &endpoint_->reader_waker();
   open_posting_lane();
   // A foreign peer's messages are copied first, and never come this way.
-  if (trust_ == Trust::foreign) return;
+  if (trust_ == Trust::foreign || !earlier_.empty()) {
+    lanes_.taking_.store(nullptr, std::memory_order_release);  // [Q8]
+    return;
+  }
   lanes_.reader_ = &endpoint_->reader();
   // [Q8] release; pairs with [Q7], [Q9]: the cursor, and the endpoint that it is part of.
   lanes_.taking_.store(&endpoint_->standing(), std::memory_order_release);
@@ -125,7 +133,13 @@ void PortState::close(CloseReason reason) noexcept {
       return;
     }
   }
-  if (!endpoint_->begin_close(reason)) return;
+  Endpoint* endpoint = used();
+  bool first = endpoint->begin_close(reason);
+  while (endpoint != used()) {  // a merge has put another one in its place
+    endpoint = used();
+    first = endpoint->begin_close(reason);
+  }
+  if (!first) return;
   std::unique_lock lock(binding_);
   // The loop that watches the socket lets go of it, and first delivers what is there. Where there is none, or
   // it has ended, there will be none: a port that is not open is not bound.
@@ -134,10 +148,10 @@ void PortState::close(CloseReason reason) noexcept {
   const bool own_loop = served && loop_thread_ == std::this_thread::get_id();
   lock.unlock();
   if (loop && !served) warn_of_unread();
-  if (own_loop && enabled_ && !endpoint_->dry()) return;
+  if (own_loop && enabled_ && !dry(*endpoint)) return;
   if (own_loop || !served) {
     unbind();
-    endpoint_->finish_close();
+    endpoint->finish_close();
     return end_waits(ReplyStatus::closed);
   }
   // If it cannot be told, the hang-up of its own socket has it look, too.
@@ -151,13 +165,21 @@ void PortState::abandon() noexcept {
     endpoint->finish_close();
   }
   end_waits(ReplyStatus::closed);
-  if (endpoint_ != nullptr && endpoint_->reader().pinned()) kept_by_events_ = shared_from_this();
+  earlier_.clear();
+  if (endpoint_ != nullptr && (earlier_count_ != 0 || endpoint_->reader().pinned()))
+    kept_by_events_ = shared_from_this();
 }
 
 void PortState::release(std::uint64_t sequence, const std::byte* frame, std::uint32_t frame_bytes,
                         std::uint64_t large_bytes) noexcept {
   Endpoint& endpoint = *endpoint_;
   ring::Reader& reader = endpoint.reader();
+  if (frame == nullptr) {
+    --earlier_count_;
+    if (kept_by_events_ && earlier_count_ == 0 && !reader.pinned())
+      const std::shared_ptr<PortState> last = std::move(kept_by_events_);
+    return;
+  }
   ring::Extent& extent = *reader.extent_of(frame);
   if (!endpoint.usable()) {
     reader.unpin(extent);
@@ -172,7 +194,8 @@ void PortState::release(std::uint64_t sequence, const std::byte* frame, std::uin
     }
     endpoint.after_release();
   }
-  if (kept_by_events_ && !reader.pinned()) const std::shared_ptr<PortState> last = std::move(kept_by_events_);
+  if (kept_by_events_ && earlier_count_ == 0 && !reader.pinned())
+    const std::shared_ptr<PortState> last = std::move(kept_by_events_);
 }
 
 ring::Extent& PortState::hold(const std::byte* frame) noexcept {
@@ -250,7 +273,7 @@ std::size_t PortState::receive_batch(std::span<Received> batch) {
   for (Received& former : batch)
     if (former) former = Received();
   endpoint->after_release();
-  const bool plain = trust_ == Trust::same_user && endpoint->usable();
+  const bool plain = trust_ == Trust::same_user && endpoint->usable() && earlier_.empty();
   std::size_t count = 0;
   try {
     for (; count < batch.size(); ++count) {
@@ -292,95 +315,6 @@ void PortState::end_turn() noexcept {
   // [U4] relaxed: as [U3].
   writing_.fetch_or(kOutOfTurn, std::memory_order_relaxed);
   open_posting_lane();
-}
-
-void PortState::begin_move() {
-  check_process("transfer");
-  check_loop_thread("transfer");
-  if (writing() != Writing::nothing)
-    throw DataCloneError("transfer(" + name() +
-                         "): a message is being written on this port; commit or destroy its Space first");
-  if (gone())
-    throw DataCloneError("transfer(" + name() +
-                         "): the port is detached or closed; use the one that was received");
-  if (begin_move_of_parcel()) return;
-  if (Endpoint* const endpoint = used()) {
-    unbind();
-    // Events in hand count as read, also those that live on here.
-    if (const std::uint64_t bytes = std::exchange(large_in_hand_bytes_, 0); bytes != 0 && endpoint->usable())
-      endpoint->reader().count_large_body(bytes);
-    try {
-      endpoint->begin_move();
-    } catch (...) {
-      rebind();
-      throw;
-    }
-  }
-}
-
-// False: it is none, but an endpoint in use.
-bool PortState::begin_move_of_parcel() noexcept {
-  const std::lock_guard lock(birth_);
-  return endpoint_ == nullptr && (parcel_moving_ = !gone_);
-}
-
-void PortState::undo_move() noexcept {
-  bool close_wanted = false;
-  if (Endpoint* const endpoint = used()) {
-    close_wanted = endpoint->undo_move();
-    if (!close_wanted) rebind();
-  } else {
-    const std::lock_guard lock(birth_);
-    parcel_moving_ = false;
-    close_wanted = std::exchange(close_wanted_, false);
-  }
-  if (close_wanted) close();
-}
-
-Parcel PortState::finish_move() noexcept {
-  const std::lock_guard lock(birth_);
-  gone_ = moved_ = true;
-  if (unshipped_) unshipped_->leave();
-  parcel_moving_ = false;
-  end_waits(ReplyStatus::detached);
-  listeners_.reset();
-  if (endpoint_ == nullptr) return std::move(parcel_);
-  return endpoint_->finish_move();
-}
-
-wire::Attachment PortState::describe_moving() noexcept {
-  Endpoint* const endpoint = used();
-  if (endpoint == nullptr) return describe(parcel_);
-  Parcel parcel;
-  parcel.channel = channel_;
-  parcel.side = side_;
-  parcel.trust = trust_;
-  parcel.expected_generation = endpoint->generation() | 1;
-  parcel.segment_bytes = endpoint->segment().bytes();
-  return describe(parcel);
-}
-
-std::array<int, 2> PortState::descriptors_moving() noexcept {
-  Endpoint* const endpoint = used();
-  if (endpoint == nullptr) return {parcel_.segment.get(), parcel_.socket.get()};
-  return {endpoint->segment().file(), endpoint->socket()};
-}
-
-os::Credentials PortState::maker() {
-  os::Credentials credentials;
-  if (const std::error_code refused = os::peer_credentials(descriptors_moving()[1], credentials))
-    throw PortError(refused, "peer(" + name() + "): the kernel does not tell (" + refused.message() + ")");
-  return credentials;
-}
-
-bool PortState::gone_by_moving() noexcept {
-  const std::lock_guard lock(birth_);
-  return moved_;
-}
-
-bool PortState::untaken_transfers() noexcept {
-  Endpoint* const endpoint = used();
-  return endpoint != nullptr ? endpoint->arrivals().untaken() : untaken_transfers_of(parcel_);
 }
 
 }  // namespace portolan::port

@@ -4,11 +4,13 @@
 // its place in a loop.
 //   port_state.cpp  use, close, leave      port_events.cpp  serving a loop
 //   delivery.cpp    frames become messages      requests.cpp  replies find their requests
+//   merging.cpp     another channel
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,6 +39,7 @@
 namespace portolan::port {
 
 struct Enclosures;
+struct Unopened;
 
 // Who writes a message on a port: nobody else may post on it then, and it may not move.
 enum class Writing : std::uint8_t { nothing = 0, message = 1, space = 2 };
@@ -179,6 +182,18 @@ class PortState final : public LoopSource,
   bool lent() const noexcept { return lent_; }
   void set_lent(bool lent) noexcept { lent_ = lent; }
 
+  // ---- changing channels: merging.cpp
+  // The other end of its channel, if that is a port of this process.
+  std::shared_ptr<PortState> far_end();
+  // Why it cannot become the other end of another channel; empty if it can.
+  std::string why_it_stays();
+  // Takes the place of `stays` in its channel; that of `goes` ends, whose far end this is.
+  void change_channel(MessagePort& stays, MessagePort& goes);
+  // How many messages this end of the present channel had posted when this port became it.
+  std::uint64_t posted_at_merge() const noexcept { return posted_at_merge_; }
+  // Nothing to receive, here or in the ring.
+  bool dry(const Endpoint& endpoint) const noexcept { return endpoint.dry() && earlier_.empty(); }
+
   // ---- events
   void bind(EventLoop& loop, std::shared_ptr<Listeners> listeners);
   bool bound() const noexcept { return static_cast<bool>(attachment_); }
@@ -241,9 +256,11 @@ class PortState final : public LoopSource,
   Endpoint::Take take(Endpoint& endpoint, MessageEvent& event);
   // Also of a port that has closed itself.
   Endpoint::Take take_queued(Endpoint& endpoint, MessageEvent& event);
+  Endpoint::Take take_in_ring(Endpoint& endpoint, MessageEvent& event);
   Endpoint::Take find_message(Endpoint& endpoint, ring::Reader::Frame& frame, MessageEvent& event);
   Endpoint::Take open_frame(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
   Endpoint::Take open_enclosures(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
+  bool take_off(Endpoint& endpoint, const ring::Reader::Frame& frame, Unopened& content);
   void collect_in_front(Endpoint& endpoint, const ring::Reader::Frame& until);
   [[noreturn]] void throw_no_room(const wire::Attachments& table, std::error_code refused) const;
   Endpoint::Take end_by_violation(Endpoint& endpoint) noexcept;
@@ -258,6 +275,9 @@ class PortState final : public LoopSource,
   std::size_t settle_replies(Endpoint& endpoint);
   std::size_t settle_replies_ahead(Endpoint& endpoint);
   void take_ahead(Endpoint& endpoint, const ring::Reader::Frame& frame);
+  void take_reply(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
+  Endpoint::Take open_copy(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
+  void pass(Endpoint& endpoint, const ring::Reader::Frame& frame) noexcept;
   bool was_taken_ahead(const ring::Reader::Frame& frame) const noexcept;
   bool pass_if_taken_ahead(Endpoint& endpoint, const ring::Reader::Frame& frame) noexcept;
   bool serve_disabled(Endpoint& endpoint);
@@ -265,6 +285,15 @@ class PortState final : public LoopSource,
   // Nothing will come any more.
   void end_waits(ReplyStatus status) noexcept;
   bool waits_to_read() const noexcept;
+
+  // merging.cpp
+  void pass_all_on(PortState& to, PortState& asker);
+  bool pass_on(Endpoint& endpoint, const ring::Reader::Frame& frame, PortState& to, PortState& asker);
+  void take_all_out();
+  bool take_out(Endpoint& endpoint, const ring::Reader::Frame& frame);
+  bool take_reply_out(Endpoint& endpoint, const ring::Reader::Frame& frame);
+  void take_earlier(MessageEvent& event) noexcept;
+  void replace_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept;
 
   // flow.cpp
   bool drain_is_due(Endpoint& endpoint) noexcept;
@@ -335,6 +364,10 @@ class PortState final : public LoopSource,
   bool warned_of_unread_ = false;
   std::uint64_t deliver_until_ =
       ~std::uint64_t{0};  // of a port that closed itself: messages there at that moment
+  std::vector<std::unique_ptr<Endpoint>> retired_;  // of channels that it had before
+  std::uint64_t posted_at_merge_ = 0;
+  std::uint64_t earlier_count_ = 0;   // of these, and of those that were given out and are in hand
+  std::deque<MessageEvent> earlier_;  // unread when it changed channels: in front of what is in the ring
 };
 
 }  // namespace portolan::port

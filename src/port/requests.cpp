@@ -70,7 +70,8 @@ PostResult PortState::reply(std::uint64_t number, void* value, void (*encoder)(v
 
 void PortState::answer(MessageEvent& event, PendingReply::Call call) noexcept {
   if (const std::shared_ptr<PendingReply> reply = replies_.take(reply_number_))
-    return reply->settle(ReplyStatus::answered, &event, call);
+    return reply->settle(event.format() == Format::refusal ? ReplyStatus::refused : ReplyStatus::answered,
+                         &event, call);
   ++late_replies_;
   const MessageEvent dropped = std::move(event);
 }
@@ -84,11 +85,21 @@ bool PortState::pass_if_taken_ahead(Endpoint& endpoint, const ring::Reader::Fram
   const auto found = std::find(taken_ahead_.begin(), taken_ahead_.end(), frame.sequence);
   if (found == taken_ahead_.end()) return false;
   taken_ahead_.erase(found);
+  pass(endpoint, frame);
+  return true;
+}
+
+// Taken and let go of at once.
+void PortState::pass(Endpoint& endpoint, const ring::Reader::Frame& frame) noexcept {
   const std::uint64_t large_bytes = ring::large_body_bytes(frame.header, frame.payload);
   large_in_hand_bytes_ += large_bytes;
   endpoint.reader().take(frame);
   release(frame.sequence, frame.payload, frame.header.payload_bytes(), large_bytes);
-  return true;
+}
+
+void PortState::take_reply(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event) {
+  if (pass_if_taken_ahead(endpoint, frame)) return;
+  if (take_in_ring(endpoint, event) == Endpoint::Take::reply) answer(event, PendingReply::Call::later);
 }
 
 std::size_t PortState::settle_replies(Endpoint& endpoint) {
@@ -100,8 +111,7 @@ std::size_t PortState::settle_replies(Endpoint& endpoint) {
     const Endpoint::Take found = find_message(endpoint, frame, event);
     if (found != Endpoint::Take::message) return settled;
     if (!frame.header.is_reply()) break;
-    if (pass_if_taken_ahead(endpoint, frame)) continue;
-    if (take_queued(endpoint, event) == Endpoint::Take::reply) answer(event, PendingReply::Call::later);
+    take_reply(endpoint, frame, event);
   }
   return settled + settle_replies_ahead(endpoint);
 }
@@ -132,20 +142,31 @@ std::size_t PortState::settle_replies_ahead(Endpoint& endpoint) {
   return settled;
 }
 
+// Shows a copy of the payload. Its memory comes first: what is refused leaves the message as it was.
+Endpoint::Take PortState::open_copy(Endpoint& endpoint, const ring::Reader::Frame& frame,
+                                    MessageEvent& event) {
+  auto spare = std::make_unique<Enclosures>();
+  if (const std::size_t most_bytes = frame.header.payload_bytes(); most_bytes != 0)
+    spare->private_copy.reset(new std::byte[most_bytes]);
+  const Endpoint::Take opened = open_frame(endpoint, frame, event);
+  if (opened != Endpoint::Take::message) return opened;
+  std::unique_ptr<std::byte[]> copy = std::move(spare->private_copy);
+  if (event.enclosures_ == nullptr) event.enclosures_ = spare.release();
+  Enclosures& enclosures = *event.enclosures_;
+  if (enclosures.body || enclosures.private_copy || event.size_bytes_ == 0) return opened;
+  std::memcpy(copy.get(), event.data_, event.size_bytes_);
+  event.data_ = copy.get();
+  enclosures.private_copy = std::move(copy);
+  return opened;
+}
+
 // The payload is copied: an event in place would hold the cursor where it is, and its extent is not the
 // reader's yet.
 void PortState::take_ahead(Endpoint& endpoint, const ring::Reader::Frame& frame) {
   taken_ahead_.reserve(taken_ahead_.size() + 1);
   MessageEvent event{"message"};
   if (frame.header.attachments()) collect_in_front(endpoint, frame);
-  if (open_frame(endpoint, frame, event) != Endpoint::Take::message) return;
-  if (event.enclosures_ == nullptr) event.enclosures_ = new Enclosures();
-  Enclosures& enclosures = *event.enclosures_;
-  if (!enclosures.body && !enclosures.private_copy && event.size_bytes_ != 0) {
-    enclosures.private_copy.reset(new std::byte[event.size_bytes_]);
-    std::memcpy(enclosures.private_copy.get(), event.data_, event.size_bytes_);
-    event.data_ = enclosures.private_copy.get();
-  }
+  if (open_copy(endpoint, frame, event) != Endpoint::Take::message) return;
   taken_ahead_.push_back(frame.sequence);
   reply_number_ = number_answered(frame);
   answer(event, PendingReply::Call::later);
@@ -220,7 +241,7 @@ bool PortState::waits_ahead(Endpoint& endpoint) noexcept {
 }
 
 bool PortState::serve_disabled(Endpoint& endpoint) {
-  if (retrying_ || (replies_.empty() && !waits_to_read()) || endpoint.dry()) return false;
+  if (retrying_ || (replies_.empty() && !waits_to_read()) || dry(endpoint)) return false;
   const bool ended = endpoint.peer_closed();  // asked before the look, as in Endpoint::look
   try {
     if (settle_replies(endpoint) != 0) return true;
@@ -229,7 +250,7 @@ bool PortState::serve_disabled(Endpoint& endpoint) {
     return false;
   }
   if (ended && !replies_.empty()) return replies_.settle_all(ReplyStatus::closed), true;
-  if (endpoint.dry()) return false;
+  if (dry(endpoint)) return false;
   Callback<void()> call;
   {
     const std::lock_guard lock(waiting_);
@@ -280,16 +301,30 @@ std::size_t MessagePort::pending_requests() const noexcept {
 
 void MessageEvent::send_reply(void* value, void (*encoder)(void*, Sink&), Format format,
                               const PostOptions& options) {
-  if (!is_request() || lanes_ == nullptr)
+  // A messageerror is in no port's hand, and may be answered all the same.
+  const std::shared_ptr<port::PortState> asked = enclosures_ != nullptr ? enclosures_->asked.lock() : nullptr;
+  if (!is_request() || (lanes_ == nullptr && !asked))
     throw InvalidStateError(
         "reply: this message is no request, or was answered already; it has to come by request(), and is "
         "answered once, before keep()");
-  port::PortState& port = lanes_->port();
-  if (port.reply(sequence_, value, encoder, format, options) == PostResult::full)
+  port::PortState& port = asked ? *asked : lanes_->port();
+  if (!asked && frame_ == nullptr) {
+    static_cast<void>(port::drop_list(options.transfer));  // who asked has been merged away
+  } else if (port.reply(sequence_, value, encoder, format, options) == PostResult::full)
     throw QueueFullError("reply(" + port.name() +
                          "): the peer has not read enough of what was posted; wait with on_drain(), or raise "
                          "ChannelOptions::limit_bytes");
   marks_ = static_cast<std::uint8_t>(marks_ & ~kRequest);
+}
+
+void MessageEvent::refuse(std::string_view why) {
+  why = why.substr(0, 1000);
+  send_reply(&why,
+             [](void* held, Sink& sink) {
+               const auto& words = *static_cast<std::string_view*>(held);
+               sink.write(words.data(), words.size());
+             },
+             Format::refusal, {});
 }
 
 }  // namespace v1

@@ -46,6 +46,13 @@ class Reservation final : public Sink {
   // Where the message stands now: an attempt to send it may have moved it.
   std::byte* begin() const noexcept { return begin_; }
 
+  // What came along with a message of another channel; with `body_bytes`, its payload is the first of it.
+  void relay(std::span<const wire::Attachment> table, std::vector<FileDescriptor>& descriptors,
+             std::uint64_t body_bytes) noexcept {
+    shipment_.relay(table, descriptors);
+    body_bytes_ = body_bytes;
+  }
+
   // What is sent wants a reply; returns the number that the reply will name.
   std::uint64_t become_request() noexcept;
   // What is sent answers the message of that number. Comes before everything that is written.

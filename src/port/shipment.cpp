@@ -274,6 +274,9 @@ std::error_code Shipment::send_marked(Endpoint& endpoint) {
     ++moving_;
     add_to_table(entry);
   }
+  table_.insert(table_.end(), relayed_.begin(), relayed_.end());
+  if (relayed_descriptors_ != nullptr)
+    for (const FileDescriptor& each : *relayed_descriptors_) numbers_.push_back(each.get());
   return send_packets(endpoint);
 }
 
@@ -328,6 +331,7 @@ std::error_code Shipment::send_packets(Endpoint& endpoint) {
     sent = bundle_number;
   }
   packet.number = number_ = endpoint.announce_transfer();
+  if (!relayed_.empty() && relayed_descriptors_->empty()) return {};  // no frame waits for its packet
   error = os::send_packet(endpoint.socket(), wire::encode(packet), sent);
   if (error) endpoint.take_back_number(number_);
   return error;
@@ -348,6 +352,7 @@ void Shipment::delivered() noexcept {
   bool maybe_cycle = false;
   moving_ = 0;
   const NoForks no_forks;
+  if (relayed_descriptors_ != nullptr) relayed_descriptors_->clear();
   for (Entry& entry : entries_) {
     detach(entry);
     if (!entry.port) continue;

@@ -43,9 +43,16 @@ class Shipment {
   // The message's payload, in a file of its own; goes first.
   void set_body(FileDescriptor body, std::uint64_t size_bytes) noexcept;
 
-  bool empty() const noexcept { return entries_.empty() && !body_; }
+  // What came with a message of another channel, as it came: nothing of it was opened. The caller's until it
+  // is delivered; if the descriptors were lost on their way, so they are to the receiver.
+  void relay(std::span<const wire::Attachment> table, std::vector<FileDescriptor>& descriptors) noexcept {
+    relayed_ = table;
+    relayed_descriptors_ = &descriptors;
+  }
+
+  bool empty() const noexcept { return entries_.empty() && !body_ && relayed_.empty(); }
   std::size_t table_bytes() const noexcept {
-    return wire::attachments_bytes(entries_.size() + (body_ ? 1 : 0));
+    return wire::attachments_bytes(entries_.size() + (body_ ? 1 : 0) + relayed_.size());
   }
 
   // All entries can go, over this carrier. Throws DataCloneError.
@@ -95,6 +102,8 @@ class Shipment {
   FileDescriptor body_;
   std::uint64_t body_bytes_ = 0;
   std::size_t moving_ = 0;  // entries that are marked in transit
+  std::span<const wire::Attachment> relayed_;
+  std::vector<FileDescriptor>* relayed_descriptors_ = nullptr;  // null: nothing is
   std::vector<wire::Attachment> table_;
   std::vector<int> numbers_;
   std::uint64_t generation_ = 0;

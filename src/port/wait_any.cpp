@@ -42,7 +42,7 @@ class WaitingPorts {
   [[nodiscard]] std::size_t first_ready() const noexcept {
     const auto found = std::find_if(states_.begin(), states_.end(), [](const auto& state) {
       Endpoint* const endpoint = state ? state->used() : nullptr;
-      return endpoint == nullptr || !endpoint->dry() || endpoint->peer_closed() || !endpoint->usable();
+      return endpoint == nullptr || !state->dry(*endpoint) || endpoint->peer_closed() || !endpoint->usable();
     });
     return found == states_.end() ? npos : static_cast<std::size_t>(found - states_.begin());
   }

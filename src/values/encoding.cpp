@@ -61,6 +61,8 @@ std::string_view name_of(Format format) noexcept {
       return "custom";
     case Format::cbor:
       return "cbor";
+    case Format::refusal:
+      return "refusal";
   }
   return "unknown";
 }

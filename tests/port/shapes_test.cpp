@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Shapes on top of ports: two halves, a sender for many threads, an answer that travels, a publisher whose
-// subscribers may be slow, a pool whose workers may die.
+// subscribers may be slow, a pool whose workers may die, an answerer that cannot answer.
 #include <chrono>
 #include <csignal>
 #include <doctest/doctest.h>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -82,6 +83,63 @@ TEST_CASE("an answer comes from whoever has the reply port in the end, or its en
   first.port1.close();
   CHECK(broker.wait() == ChildExit::exited(0));
   CHECK(server.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a request that cannot be read, or on which the handler throws, is refused in words") {
+  const PortCensus census;
+  MessageChannel channel;
+  ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [](Ports& ports) {
+    int errors = 0;
+    on_request<int>(ports[0], [](int number) {
+      if (number < 0) throw std::runtime_error("it is\nnegative");
+      return number + 1;
+    });
+    ports[0].on_message_error([&](MessageEvent& error) { errors += error.is_request() ? 0 : 1; });
+    EventLoop::current().run();
+    return errors;
+  });
+  const auto refusal = [&](auto&& value) -> std::string {
+    try {
+      static_cast<void>(channel.port1.request(value, RequestOptions{.timeout = kPatience}).get());
+    } catch (const RequestError& error) {
+      CHECK(error.status() == ReplyStatus::refused);
+      CHECK(error.code() == std::errc::bad_message);
+      return error.what();
+    }
+    return "answered";
+  };
+  CHECK(refusal("five").find("text") != std::string::npos);
+  CHECK(refusal(-5).find("it is?negative") != std::string::npos);
+  channel.port1.post_message(5);  // is dropped, since nobody asked
+  CHECK(channel.port1.request(5, RequestOptions{.timeout = kPatience}).get().data<int>() == 6);
+  std::string reason;
+  channel.port1.request(-1, RequestOptions{.timeout = kPatience})
+      .on_reply([](MessageEvent&) {}, [&](const RequestError& error) { reason = error.what(); });
+  EventLoop::current().run();
+  CHECK(reason.find("negative") != std::string::npos);
+  channel.port1.close();
+  CHECK(child.wait() == ChildExit::exited(1));
+}
+
+TEST_CASE("a listener of messageerror answers a request that its handler cannot read, once") {
+  const PortCensus census;
+  MessageChannel channel;
+  std::optional<MessageEvent> later;
+  channel.port2.on_message<int>([](int) {});
+  channel.port2.on_message_error([&](MessageEvent& error) {
+    if (error.what().empty()) return;
+    if (later) error.reply("a number, please");
+    later.emplace(std::move(error));
+  });
+  Reply first = channel.port1.request("one"), second = channel.port1.request("two");
+  while (second.status() == ReplyStatus::pending) {
+    static_cast<void>(EventLoop::current().poll());
+    if (channel.port1.try_receive()) break;
+  }
+  CHECK(second.get().data<std::string>() == "a number, please");
+  CHECK(first.status() == ReplyStatus::pending);
+  CHECK_FALSE(later->is_request());
+  CHECK_THROWS_AS(later->refuse("twice"), InvalidStateError);
 }
 
 TEST_CASE("a slow subscriber loses what its policy says, and the others nothing") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Requests, shared senders and waits on many ports, where threads meet.
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <doctest/doctest.h>
@@ -119,4 +120,32 @@ TEST_CASE("one thread waits for the ports of several others and misses nothing")
     messages += received ? 1 : 0;
   }
   CHECK(messages == kThreads * kMessages);
+}
+
+TEST_CASE("a port that another thread closes while its channel is merged is closed in either channel") {
+  for (int round = 0; round < 100; ++round) {
+    CAPTURE(round);
+    MessageChannel far, near;
+    for (int i = 0; i < 20; ++i) {
+      near.port1.post_message(i);
+      near.port2.post_message(i);
+    }
+    std::atomic<bool> go{false};
+    std::jthread closer([&] {
+      while (!go) std::this_thread::yield();
+      near.port1.close();
+    });
+    go = true;
+    try {
+      merge(std::move(far.port1), std::move(near.port2));
+    } catch (const InvalidStateError&) {  // the close came first
+      far.port1.close();
+    }
+    closer.join();
+    CHECK_FALSE(near.port1.is_open());
+    int next = 0;
+    Received message;
+    while ((message = far.port2.receive())) CHECK(message->data<int>() == next++);
+    CHECK(message.status() == ReceiveStatus::closed);
+  }
 }
