@@ -65,6 +65,16 @@ void require_name(const std::string& call, std::string_view name) {
                   call + ": this is no name; use letters, digits and ._- such as \"org.example.render\"");
 }
 
+PortHandle handle_for(const std::string& call, const MessagePort& port) {
+  try {
+    return port.custody_handle();
+  } catch (const InvalidStateError& refused) {  // which names a call that nobody has made
+    constexpr std::string_view kCall = "custody_handle";
+    const std::string_view said = refused.what();
+    throw InvalidStateError(call + std::string(said.substr(said.starts_with(kCall) ? kCall.size() : 0)));
+  }
+}
+
 }  // namespace
 
 }  // namespace portolan::names
@@ -75,7 +85,7 @@ inline namespace v1 {
 void keep(std::string_view name, MessagePort& port, KeepOptions options) {
   const std::string call = names::in("keep", name);
   names::require_name(call, name);
-  PortHandle handle = port.custody_handle();
+  PortHandle handle = names::handle_for(call, port);
   port::Parcel parcel;
   parcel.segment = std::move(handle.segment());
   parcel.socket = std::move(handle.socket());
