@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // How long a waiter looks out before it sleeps. A sleep costs both sides about 30 us (barrier 13, stolen from
-// the running peer 9, wake 8: measured), so looking out for less than that costs the writer; on a single CPU
-// the peer could not run meanwhile.
+// the running peer 9, wake 8: measured), so looking out for less than that costs the writer. On a single CPU
+// the peer could not run meanwhile; a process that may use one of several does not know whether its peer is
+// on the same, and tries.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 namespace portolan::port {
@@ -14,14 +14,25 @@ class SpinBudget {
  public:
   SpinBudget() noexcept;
 
-  std::int64_t nanoseconds() const noexcept { return now_ns_; }
+  std::int64_t nanoseconds() noexcept {
+    if (now_ns_ != 0) [[likely]]
+      return now_ns_;
+    return ++skipped_ % kSkipsPerTry == 0 ? most_ns_ / 8 : 0;
+  }
   void paid_off() noexcept { now_ns_ = most_ns_; }
   // Messages that keep coming later than this are not worth looking out for.
-  void failed() noexcept { now_ns_ = std::max(most_ns_ / 8, now_ns_ - now_ns_ / 8); }
+  void failed() noexcept {
+    const std::int64_t less_ns = now_ns_ - now_ns_ / 8;
+    now_ns_ = less_ns > most_ns_ / 8 ? less_ns : least_ns_;
+  }
 
  private:
+  static constexpr std::uint32_t kSkipsPerTry = 64;
+
   std::int64_t most_ns_;
+  std::int64_t least_ns_;
   std::int64_t now_ns_;
+  std::uint32_t skipped_ = 0;
 };
 
 }  // namespace portolan::port
