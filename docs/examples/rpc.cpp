@@ -22,7 +22,7 @@ struct Question {
 
 static void answer() {
   portolan::MessagePort port = portolan::parent_port();
-  port.on_message<Question>([](Question question, portolan::MessageEvent& event) {
+  portolan::on_request<Question>(port, [](Question question, portolan::MessageEvent& event) {
     if (!question.hard) event.reply(question.of * question.of);  // a hard one is never answered
   });
   portolan::EventLoop::current().run();  // until the caller has closed
