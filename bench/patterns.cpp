@@ -136,6 +136,21 @@ double own_sender_rate(int count) {
   return rate;
 }
 
+// Of a channel between this process and itself, with nothing unread.
+double merge_us(int count) {
+  std::vector<portolan::MessageChannel> far(static_cast<std::size_t>(count));
+  std::vector<portolan::MessageChannel> near(far.size());
+  for (std::vector<portolan::MessageChannel>* const channels : {&far, &near})
+    for (portolan::MessageChannel& channel : *channels) {
+      channel.port1.post_message(Payload{});
+      if (!channel.port2.receive()) throw std::runtime_error("a message is missing");
+    }
+  const std::int64_t began_ns = now_ns();
+  for (std::size_t i = 0; i < far.size(); ++i)
+    portolan::merge(std::move(far[i].port1), std::move(near[i].port1));
+  return each_ns(began_ns, count) / 1000;
+}
+
 }  // namespace
 
 void measure_patterns(Report& report) {
@@ -148,6 +163,7 @@ void measure_patterns(Report& report) {
              [] { return received_by_coroutine_ns(kMessages / 50, 1); });
   report.row("post and co_await next_message, bursts of 64", "ns",
              [] { return received_by_coroutine_ns(kMessages, 64); });
+  report.row("merge, nothing unread", "us", [] { return merge_us(100); });
   report.row("a port of one's own, one thread posts", "msg/s", [] { return own_sender_rate(2 * kMessages); });
   report.row("SharedSender, one thread posts", "msg/s", [] { return shared_sender_rate(1, 2 * kMessages); });
   report.row("SharedSender, four threads post", "msg/s", [] { return shared_sender_rate(4, kMessages / 2); });
