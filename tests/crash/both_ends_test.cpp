@@ -22,15 +22,15 @@ struct Speaker {
 };
 using Speakers = std::array<Speaker, 2>;
 
-constexpr std::uint64_t kPeriod = 512;  // one large message, and one with a port, among so many
+constexpr std::uint64_t kMixture = 512;  // one large message, and one with a port, among so many
 
-void post_one(MessagePort& port, Diary& diary, std::uint64_t number) {
-  if (number % kPeriod == 1) {
+void post_in_turn(MessagePort& port, Diary& diary, std::uint64_t number) {
+  if (number % kMixture == 1) {
     diary.phase = Phase::transfer;
     MessageChannel carried;
     post_numbered(carried.port1, number);
     port.post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {carried.port2}});
-  } else if (number % kPeriod == kPeriod / 2) {
+  } else if (number % kMixture == kMixture / 2) {
     diary.phase = Phase::grow;
     post_large_numbered(port, number);
   } else {
@@ -45,7 +45,7 @@ int converse(MessagePort& port, Speaker& own) {
     for (int i = 0; i < 8; ++i) {
       const std::uint64_t number = own.posted;
       try {
-        post_one(port, own.diary, number);
+        post_in_turn(port, own.diary, number);
       } catch (const QueueFullError&) {
         break;
       }
@@ -74,7 +74,7 @@ std::string go_on(MessagePort& port, const Speaker& from, const Speaker& to) {
     complaint.require(received->redelivered() || number >= to.diary.seen, "a message twice, unmarked",
                       number);
     complaint.require(first || !received->redelivered(), "a later message marked", number);
-    if (number % kPeriod != 1) continue;
+    if (number % kMixture != 1) continue;
     complaint.require(received->ports().size() == 1, "a port lost", number);
     if (!complaint.text().empty() || received->redelivered()) continue;
     Received tag = next_of(received->ports()[0]);

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t kToRead = 14;   // what waits for the child
 constexpr std::uint64_t kWithPort = 5;  // the message that brings a port
-constexpr std::uint64_t kTail = ~std::uint64_t{0};
+constexpr std::uint64_t kLastWord = ~std::uint64_t{0};
 std::size_t size_of(std::uint64_t number) {
   constexpr std::size_t kSmall = 40, kLarge = 1400;
   return number % 4 == 3 ? kLarge : kSmall;
@@ -64,7 +64,7 @@ void take_and_post(Ports& ports, Progress& progress) {
   take_next(ports[0], progress);
   post_next(ports[0], progress);
 }
-void post_with_port(Ports& ports, Progress& progress) {
+void post_port_along(Ports& ports, Progress& progress) {
   ports[0].post_message(next_message, {.transfer = {ports[1]}});
   progress.given_away = true;
   progress.posted = progress.posted + 1;
@@ -81,8 +81,8 @@ constexpr Operation kOperations[] = {
     {.name = "a receive of another extent", .receives_before = 3, .act = take_one},
     {.name = "a receive that hands a block back", .receives_before = 11, .act = take_one},
     {.name = "a receive with a port, and its adoption", .receives_before = kWithPort, .act = take_one},
-    {.name = "a post with a port", .posts_before = 2, .act = post_with_port},
-    {.name = "a post with a port that takes a block", .posts_before = 3, .act = post_with_port},
+    {.name = "a post with a port", .posts_before = 2, .act = post_port_along},
+    {.name = "a post with a port that takes a block", .posts_before = 3, .act = post_port_along},
     {.name = "a close", .posts_before = 1, .receives_before = 1, .act = close_it},
     {.name = "an adoption", .act = take_and_post, .from_adoption = true},
     {.name = "a recovery",
@@ -102,7 +102,7 @@ void live(Ports& ports, const Operation& operation, Progress& progress) {
 
 // ---- its parent
 
-bool talk(MessagePort& here, MessagePort& there) {
+bool converse_once(MessagePort& here, MessagePort& there) {
   here.post_message("here");
   there.post_message("there");
   const auto says = [](MessagePort& port, std::string_view text) {
@@ -124,7 +124,7 @@ class Aftermath {
     bool tail = false, arrived = false;
     for (Received received; (received = peer.try_receive());) {
       const std::uint64_t number = number_of(*received);
-      tail = number == kTail;
+      tail = number == kLastWord;
       if (tail) break;
       const bool right = number == next && whole(*received, number) && !received->redelivered();
       CHECK_MESSAGE(right, "message " << number << " where " << next << " was to come");
@@ -135,7 +135,7 @@ class Aftermath {
       Received tag = next_of(received->ports()[0]);
       CHECK((tag && tag->text() == "unread"));
       CHECK(next_of(given_)->text() == "posted before");
-      CHECK(talk(given_, received->ports()[0]));
+      CHECK(converse_once(given_, received->ports()[0]));
     }
     CHECK(next >= progress_.posted);
     CHECK(next <= progress_.posted + 1);
@@ -165,7 +165,7 @@ class Aftermath {
       CHECK((port.is_open() || received->redelivered()));
       if (!(port_open = port.is_open())) continue;
       CHECK(next_of(port)->text() == "unread");
-      CHECK(talk(brought_, port));
+      CHECK(converse_once(brought_, port));
     }
     CHECK(next == kToRead);
     if (!port_open) CHECK(next_of(brought_).status() == ReceiveStatus::closed);
@@ -265,12 +265,12 @@ void SteppedPort::Scene::check() {
   again_ = {};
   const bool closed = !port.is_open();
   CHECK((!closed || operation_.act == close_it));
-  if (!closed) post_numbered(port, kTail);
+  if (!closed) post_numbered(port, kLastWord);
   Aftermath aftermath(progress_, given_.port1, brought_.port1);
   aftermath.read_posted(data_.port2);
   if (!closed) {
     aftermath.read_unread(port);
-    CHECK(talk(port, data_.port2));
+    CHECK(converse_once(port, data_.port2));
     port.close();
   }
   CHECK(next_of(data_.port2).status() == ReceiveStatus::closed);

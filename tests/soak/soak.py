@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tests that have a longer form for as long as is wished, again and again, each time from another seed.
+
+usage: soak.py BUILD [MODE...] [--for DURATION] [--seed N] [--json FILE] | soak.py --selftest
+
+DURATION is a number of seconds, or 90s, 25m, 2h; the programs of a mode take turns until it is over, each at least
+once. The last lines are what was counted and "N passed, N failed"; --json FILE keeps them with commit, seed, duration
+and machine. A doctest program counts one for each case that it has run, anything else counts one.
+"""
+import argparse
+import collections
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import secrets
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+Program = collections.namedtuple("Program", "name arguments environment seconds", defaults=((), {}, 900))
+
+
+def doctest(program, cases, seed="{seed}", **environment):
+    return Program(program, ("-tc=" + cases, "--seed=" + seed), environment)
+
+
+CRASH = "tests/crash/crash-test"
+NAMES = "tests/names/names-test"
+BAD = "tests/bad_input/bad-input-test"
+PROCESS = "tests/process/process-test"
+STEPPED = "a kill behind any instruction*"
+# {round} counts from 0: so many rounds of this stride come to every instruction.
+STRIDE = 40
+MODES = {
+    "crash": [
+        doctest(CRASH, "a thousand kills*", PORTOLAN_KILLS="500"),
+        doctest(CRASH, STEPPED, "{round}", PORTOLAN_STEP_ALL="1", PORTOLAN_STEP_STRIDE=str(STRIDE)),
+        doctest(CRASH, STEPPED, PORTOLAN_STEP_STRIDE="1"),
+        doctest(CRASH, "a kill at any edge*"),
+        doctest(CRASH, "both ends killed*", PORTOLAN_BOTH_ENDS_KILLS="400"),
+        doctest(NAMES, "a service that is killed under load*", PORTOLAN_CUSTODY_KILLS="200"),
+        doctest(NAMES, "a broker that is killed again*", PORTOLAN_BROKER_KILLS="100"),
+    ],
+    "death": [
+        Program("tests/soak/death", ("--repeats", "3", "--mib", "1", "--mib", "128")),
+        Program("tests/process/stop-test"),
+        doctest(PROCESS, "*death of an owner*,*a close is seen*"),
+        doctest(BAD, "*peer that was killed*"),
+        doctest(CRASH, "*reader whose writer was killed*"),
+    ],
+    "memory": [
+        Program("tests/ring/ring-test", ("--seed={seed}",)),
+        doctest(BAD, "what no correct peer*,a peer that misbehaves*,a violation found*,a port that closed itself*"),
+        Program("tests/buffer/buffer-test"),
+        doctest("tests/command/command-test", "*"),
+    ],
+    "socket": [
+        doctest(BAD, "*flood*,*packets*,whatever is no*,what no correct peer sends*,a bundle*"),
+        doctest(NAMES, "nonsense is turned away*,who says too late*,without descriptors*"),
+        Program("tests/wire/wire-test"),
+        Program("tests/os/os-test"),
+    ],
+    "faults": [
+        doctest(BAD, "whatever system call*,without*,too many*,descriptors that*,a process that its memory*,a port that cannot*,a message whose*,a commit*",
+                PORTOLAN_REFUSE_ALL="1"),
+        Program("tests/bad_input/no-memory-test"),
+        doctest(CRASH, "*no address space*,*without a*"),
+        doctest(PROCESS, "*membarrier*"),
+    ],
+    "fork": [
+        doctest(PROCESS, "*fork*"),
+        doctest(BAD, "*fork*"),
+        doctest("tests/os/os-test", "*fork*"),
+        doctest("tests/port/port-test", "*fork*"),
+    ],
+    "values": [
+        Program("tests/values/values-test"),
+        Program("tests/fuzz/fuzz-test", (), {"PORTOLAN_FUZZ_CASES": "2000000"}),
+    ],
+    "daemon": [
+        Program("portoland"),
+        Program(NAMES),
+    ],
+}
+
+SUMMARY = re.compile(r"^\[doctest\] test cases: *\d+ \| *(\d+) passed \| *(\d+) failed", re.M)
+KILLED_IN = re.compile(r"^killed in (.*)$", re.M)
+STEPPED_THROUGH = re.compile(r"^stepped through .*: (\d+) instructions, (\d+) states, (\d+) kills$", re.M)
+REFUSED_IN = re.compile(r"^refused in .*: (\d+) calls, of which it tells (\d+)$", re.M)
+CUSTODY = re.compile(r"(\d+) numbers, (\d+) lives, (\d+) redelivered, (\d+) answered twice")
+BROKERS = re.compile(r"(\d+) brokers killed, (\d+) answers, (\d+) met, (\d+) parted")
+
+
+def counted(output):
+    """What a program's output says that it has done, by name."""
+    counts = collections.Counter()
+    for phases in KILLED_IN.findall(output):
+        for phase, kills in re.findall(r"(\w+): (\d+)", phases):
+            counts[f"killed in {phase}"] += int(kills)
+            counts["kills"] += int(kills)
+    for instructions, states, kills in STEPPED_THROUGH.findall(output):
+        counts["instructions in stepped operations"] += int(instructions)
+        counts["states in stepped operations"] += int(states)
+        counts["kills behind an instruction"] += int(kills)
+        counts["kills"] += int(kills)
+    for calls, told in REFUSED_IN.findall(output):
+        counts["system calls refused"] += int(calls)
+        counts["refusals told to the caller"] += int(told)
+    for numbers, lives, _, _ in CUSTODY.findall(output):
+        counts["messages to services in custody"] += int(numbers)
+        counts["kills of services in custody"] += int(lives) - 1
+        counts["kills"] += int(lives) - 1
+    for kills, answers, met, parted in BROKERS.findall(output):
+        counts["kills of brokers"] += int(kills)
+        counts["answers while brokers were killed"] += int(answers)
+        counts["strangers who met meanwhile"] += int(met)
+        counts["strangers whom a kill kept from it"] += int(parted)
+        counts["kills"] += int(kills)
+    return counts
+
+
+def outcome(output, code):
+    """(passed, failed) of one run."""
+    cases = SUMMARY.findall(output)
+    if not cases:
+        return (1, 0) if code == 0 else (0, 1)
+    passed = sum(int(case[0]) for case in cases)
+    failed = sum(int(case[1]) for case in cases)
+    return passed, failed if code == 0 else max(failed, 1)
+
+
+def command_of(build, program, seed, round_number):
+    fill = {"seed": seed, "round": round_number}
+    environment = {name: value.format(**fill) for name, value in program.environment.items()}
+    if program.name == "portoland":
+        script = ROOT / "tests/daemon/portoland_test.py"
+        return [sys.executable, script, build / "daemon/portoland", ROOT / "daemon/portoland.8"], environment
+    return [build / program.name, *(argument.format(**fill) for argument in program.arguments)], environment
+
+
+def run(build, program, seed, round_number):
+    """(passed, failed, output) of one run."""
+    command, environment = command_of(build, program, seed, round_number)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
+                                timeout=3600, stdin=subprocess.DEVNULL, env=os.environ | environment)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 0, 1, str(error)
+    output = result.stdout + result.stderr
+    return *outcome(output, result.returncode), output
+
+
+def turns(build, modes, seconds, seed):
+    passed = failed = 0
+    counts, programs, figures = collections.Counter(), {}, []
+    began = time.monotonic()
+    round_number = 0
+    while round_number == 0 or time.monotonic() - began < seconds:
+        for mode in modes:
+            for program in MODES[mode]:
+                if round_number > 0 and time.monotonic() - began >= seconds:
+                    break
+                said = [word for word in program.arguments if not word.startswith("--seed")]
+                said += [f"{name}={value}" for name, value in program.environment.items()]
+                name = " ".join([mode, pathlib.Path(program.name).name, *said])
+                started = time.monotonic()
+                now_passed, now_failed, output = run(build, program, (seed + round_number) % 2**32, round_number)
+                passed, failed = passed + now_passed, failed + now_failed
+                counts += counted(output)
+                row = programs.setdefault(name, {"runs": 0, "passed": 0, "failed": 0, "seconds": 0})
+                for key, value in (("runs", 1), ("passed", now_passed), ("failed", now_failed),
+                                   ("seconds", round(time.monotonic() - started, 1))):
+                    row[key] = round(row[key] + value, 1)
+                if program.name.endswith("/death") and round_number == 0 and now_failed == 0:
+                    figures = json.loads(output)
+                if now_failed:
+                    print(f"failed: {name}, seed {seed + round_number}, round {round_number}\n{output[-4000:]}")
+                else:
+                    print(f"{name}: {now_passed} passed in {time.monotonic() - started:.0f} s", flush=True)
+        round_number += 1
+    report = {"modes": modes, "seed": seed, "rounds": round_number,
+              "seconds": round(time.monotonic() - began), "passed": passed, "failed": failed,
+              "counts": dict(sorted(counts.items())), "programs": programs}
+    return report | ({"death": figures} if figures else {})
+
+
+def machine():
+    cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text(encoding="utf-8"))
+    return {"cpu": cpu.group(1) if cpu else platform.machine(), "processors": len(os.sched_getaffinity(0)),
+            "memory_mib": int(memory.group(1)) // 1024, "kernel": platform.release()}
+
+
+def commit():
+    def git(*words):
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False).stdout
+    changed = "+changes" if git("status", "--porcelain", "--untracked-files=no", "src", "include").strip() else ""
+    return git("rev-parse", "--short", "HEAD").strip() + changed
+
+
+def duration(text):
+    found = re.fullmatch(r"(\d+)([smh]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is no duration such as 90s, 25m or 2h")
+    return int(found.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600}[found.group(2)]
+
+
+def selftest():
+    said = ("killed in adopt: 1 post: 2 grow: 0\nstepped through a post: 100 instructions, 7 states, 3 kills\n"
+            "refused in closing: 5 calls, of which it tells 2\nx: 9 numbers, 4 lives, 1 redelivered, 0 answered twice\n"
+            "2 brokers killed, 8 answers, 6 met, 1 parted\n"
+            "[doctest] test cases:  5 | 4 passed | 1 failed | 0 skipped\n")
+    counts = counted(said)
+    assert counts["kills"] == 3 + 3 + 3 + 2, counts
+    assert counts["killed in post"] == 2 and counts["system calls refused"] == 5, counts
+    assert outcome(said, 1) == (4, 1) and outcome(said.replace("1 failed", "0 failed"), 1) == (4, 1)
+    assert outcome("", 0) == (1, 0) and outcome("", 1) == (0, 1)
+    assert duration("25m") == 1500 and duration("7") == 7
+    for programs in MODES.values():
+        for program in programs:
+            command_of(pathlib.Path("build"), program, 1, 2)
+
+
+def main():
+    if sys.argv[1:] == ["--selftest"]:
+        return selftest()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("mode", nargs="*", help=f"of {', '.join(MODES)}; all, which is also what none means")
+    parser.add_argument("--for", dest="seconds", type=duration, default=60)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31) + 1)
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_intermixed_args()
+    modes = list(MODES) if not options.mode or options.mode == ["all"] else options.mode
+    if unknown := set(modes) - set(MODES):
+        parser.error(f"no mode {' '.join(unknown)}; there are {', '.join(MODES)}, all")
+    report = {"commit": commit(), "date": datetime.date.today().isoformat(), "machine": machine()}
+    report |= turns(options.build.resolve(), modes, options.seconds, options.seed)
+    for name, count in report["counts"].items():
+        print(f"{name}: {count:,}")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"{report['passed']} passed, {report['failed']} failed")
+    return 1 if report["failed"] or not report["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
