@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A peer that never stops: every look at what it sends takes bounded time, and leaves no descriptor behind.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <doctest/doctest.h>
@@ -128,6 +129,39 @@ TEST_CASE("a flood at a sleeper costs no descriptor and does not keep it from it
   Flood flood(send);
   flood.wait_for_a_queueful();
   CHECK(channel.port1.receive_for(std::chrono::milliseconds(100)).status() == ReceiveStatus::timed_out);
+}
+
+TEST_CASE("a packet of any size and kind, with any number of descriptors, ends that channel at the most") {
+  const PortCensus census;
+  MessageChannel bystander;
+  const FileDescriptor some(::dup(0));
+  std::uint64_t round = 0;
+  for (const std::size_t bytes : {0u, 1u, 2u, 8u, 47u, 48u, 49u, 100u, 4096u}) {
+    for (const std::size_t descriptors : {0u, 1u, 2u, 17u, 253u}) {
+      for (std::uint16_t kind = 0; kind < 5; ++kind, ++round) {
+        if (bytes != wire::kPacketBytes && kind > 1) continue;  // no packet has a kind then
+        CAPTURE(bytes);
+        CAPTURE(descriptors);
+        CAPTURE(kind);
+        MessageChannel channel({.trust = round % 2 == 0 ? Trust::same_user : Trust::foreign});
+        HostilePeer peer(std::move(channel.port2));
+        const auto count = static_cast<std::uint32_t>(descriptors);
+        const auto packet = wire::encode({static_cast<wire::PacketKind>(kind), count, 2, 1});
+        std::vector<std::byte> content(std::max(bytes, packet.size()), std::byte{1});
+        std::copy(packet.begin(), packet.end(), content.begin());
+        content.resize(bytes);
+        peer.announce(1);
+        REQUIRE(peer.send(content, std::vector<int>(descriptors, some.get())));
+        peer.publish_table({{a_descriptor()}}, 1);
+        // Room for what the message names and little more.
+        FewDescriptors few(8);
+        returns_from_flooded(channel.port1);
+        few.lift();
+        bystander.port1.post_message(round);
+        REQUIRE(bystander.port2.receive()->data<std::uint64_t>() == round);
+      }
+    }
+  }
 }
 
 TEST_CASE("a bundle that its sender keeps filling is cut off") {
