@@ -158,7 +158,8 @@ void Custody::orphan(Entry kept) {
   kept->second.deadline = office_.after(kept->second.duration_ns, [this, key = kept->first] { expire(key); });
 }
 
-// Nobody has taken it: its peer is told, unless it has an owner that nobody here knows of.
+// Nobody has taken it: its peer is told, unless it has an owner that nobody here knows of, or is on its way
+// to one. What was never sent has no descriptors left but these, and its peer sees them close.
 void Custody::expire(const Key& key) {
   const auto kept = kept_.find(key);
   if (kept == kept_.end()) return;
@@ -166,7 +167,7 @@ void Custody::expire(const Key& key) {
   port::Parcel& parcel = kept->second.parcel;
   const auto found = kept->second.handed_on ? port::read_generation_after_successor(parcel)
                                             : port::read_present_generation(parcel);
-  if (found != port::Custody::someone_elses && port::end_parcel(parcel, CloseReason::owner_gone))
+  if (found == port::Custody::recoverable && port::end_parcel(parcel, CloseReason::owner_gone))
     office_.log.say(LogLevel::warning, "owner_gone", fields_of(key));
   let_go(kept);
 }

@@ -186,6 +186,36 @@ TEST_CASE("a port that the service has moved away is its new owner's, whatever b
   CHECK(moved.receive()->text() == "still there?");
 }
 
+TEST_CASE("a kept port that is under way when its custody ends is still its receiver's") {
+  BrokerProcess broker;
+  find_broker();
+  const PortCensus census;
+  Listener heir("org.example.heir");
+  ChildProcess service = ChildProcess::fork([]() -> int {
+    Listener listener(kLedgerName);
+    MessagePort moves = std::move(listener.accept().port());
+    MessagePort stays = std::move(listener.accept().port());
+    keep(kLedgerName, moves, {.label = "a", .deadline = 1ms});
+    keep(kLedgerName, stays, {.label = "b", .deadline = 1ms});
+    MessagePort other = connect("org.example.heir");
+    other.post_message("yours", {.transfer = {moves}});
+    stays.post_message("sent");
+    for (;;) ::pause();
+  });
+  MessagePort client = connect(kLedgerName), witness = connect(kLedgerName);
+  MessagePort from_service = std::move(heir.accept().port());
+  CHECK(witness.receive()->text() == "sent");
+  service.kill_and_reap();
+  // Custody of the two ends in the order of their labels.
+  CloseReason reason = CloseReason::closed;
+  witness.on_close([&](CloseEvent& event) { reason = event.reason(); });
+  EventLoop::current().run();
+  CHECK(reason == CloseReason::owner_gone);
+  MessagePort moved = std::move(from_service.receive()->ports()[0]);
+  moved.post_message("mine now");
+  CHECK(client.receive()->text() == "mine now");
+}
+
 TEST_CASE("reclaim waits for the owner's end, and says so when it does not come") {
   BrokerProcess broker;
   find_broker();
