@@ -55,12 +55,13 @@ MODES = {
     ],
     "memory": [
         Program("tests/ring/ring-test", ("--seed={seed}",)),
+        Program("tests/bad_input/scribbler-test", ("--seed={seed}",), {"PORTOLAN_SCRIBBLE_SECONDS": "60"}),
         doctest(BAD, "what no correct peer*,a peer that misbehaves*,a violation found*,a port that closed itself*"),
         Program("tests/buffer/buffer-test"),
         doctest("tests/command/command-test", "*"),
     ],
     "socket": [
-        doctest(BAD, "*flood*,*packets*,whatever is no*,what no correct peer sends*,a bundle*"),
+        doctest(BAD, "*flood*,*packets*,a packet of any*,a former holder*,whatever is no*,what no correct peer sends*,a bundle*"),
         doctest(NAMES, "nonsense is turned away*,who says too late*,without descriptors*"),
         Program("tests/wire/wire-test"),
         Program("tests/os/os-test"),
@@ -95,6 +96,8 @@ REFUSED_IN = re.compile(r"^refused in .*: (\d+) calls, of which it tells (\d+)$"
 CUSTODY = re.compile(r"(\d+) numbers, (\d+) lives, (\d+) redelivered, (\d+) answered twice")
 BROKERS = re.compile(r"(\d+) brokers killed, (\d+) answers, (\d+) met, (\d+) parted")
 
+SCRIBBLED = re.compile(r"(\d+) channels, (\d+) stores and (\d+) holes in them, \d+ messages of their own; (\d+) calls")
+
 
 def counted(output):
     """What a program's output says that it has done, by name."""
@@ -121,6 +124,11 @@ def counted(output):
         counts["strangers who met meanwhile"] += int(met)
         counts["strangers whom a kill kept from it"] += int(parted)
         counts["kills"] += int(kills)
+    for channels, stores, holes, calls in SCRIBBLED.findall(output):
+        counts["channels scribbled over"] += int(channels)
+        counts["hostile stores"] += int(stores)
+        counts["holes punched"] += int(holes)
+        counts["calls on scribbled channels"] += int(calls)
     return counts
 
 
