@@ -95,6 +95,7 @@ bool filter_system_calls() noexcept {
       SCMP_SYS(newfstatat),
       SCMP_SYS(open),
       SCMP_SYS(openat),
+      SCMP_SYS(pidfd_open),
       SCMP_SYS(poll),
       SCMP_SYS(ppoll),
       SCMP_SYS(pread64),

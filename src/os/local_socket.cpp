@@ -6,7 +6,11 @@
 #include <cstddef>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
+extern "C" {  // glibc 2.36 forgot it in this header
+#include <sys/pidfd.h>
+}
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +18,7 @@
 #include <utility>
 
 #include "os/refusal.hpp"
+#include "os/socket.hpp"
 
 namespace portolan::os {
 namespace {
@@ -90,8 +95,14 @@ std::error_code accept_connection(int listening, FileDescriptor& out) noexcept {
 FileDescriptor peer_pidfd(int socket) noexcept {
   int pidfd = -1;
   socklen_t size = sizeof pidfd;
-  if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) != 0) return {};
-  return FileDescriptor(pidfd);
+  if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) return FileDescriptor(pidfd);
+  Credentials peer;
+  if (errno != ENOPROTOOPT || peer_credentials(socket, peer) || peer.pid <= 0) return {};
+  FileDescriptor by_number(::pidfd_open(peer.pid, 0));
+  // An end that is still open speaks for its maker's life, after the number was looked up.
+  pollfd asked{socket, POLLRDHUP, 0};
+  if (::poll(&asked, 1, 0) != 0) return {};
+  return by_number;
 }
 
 void refuse_descriptors(int socket, bool refuse) noexcept {

@@ -30,8 +30,9 @@ inline constexpr std::size_t kMaxSocketPathBytes = 107;  // sun_path, without it
 /// The next connection of a listening socket, without waiting; closed on exec. EAGAIN: there is none.
 [[nodiscard]] std::error_code accept_connection(int listening, FileDescriptor& out) noexcept;
 
-/// A pidfd of the process that made the connection, even if it has ended since. Owns none if the kernel
-/// cannot say (before Linux 6.5) or has no descriptor to spare.
+/// A pidfd of the process that made the connection, even if it has ended since. Before Linux 6.5 it is found
+/// by the process's number, while the connection lives. Owns none if that fails, or there is no descriptor to
+/// spare.
 [[nodiscard]] FileDescriptor peer_pidfd(int socket) noexcept;
 
 /// No descriptors come over this socket from now on: a sender gets EPERM. Needs Linux 6.16, and is a hint

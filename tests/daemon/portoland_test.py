@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PORTOLAND, MANUAL = sys.argv[1:3]
@@ -89,9 +90,21 @@ class Daemon:
         return self.process.wait(PATIENCE)
 
 
+def stranger_reaches(directory):
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            os._exit(0 if os.access(directory, os.X_OK) else 1)
+        except OSError:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
 class Portoland(unittest.TestCase):
     def setUp(self):
-        self.place = tempfile.TemporaryDirectory()
+        self.place = tempfile.TemporaryDirectory(dir="/tmp" if len(tempfile.gettempdir()) > 50 else None)
         self.directory = pathlib.Path(self.place.name)
 
     def tearDown(self):
@@ -167,6 +180,8 @@ class Portoland(unittest.TestCase):
             with Program(daemon.path, greet=False) as silent:
                 self.assertIsNone(silent.next())
                 daemon.says("silent uid=")
+        with Daemon(self.directory) as daemon:
+            daemon.says("listening")
             with Program(daemon.path) as babbling:
                 babbling.socket.send(b"what?")
                 self.assertIsNone(babbling.next())
@@ -175,7 +190,7 @@ class Portoland(unittest.TestCase):
                 self.assertIsNone(rude.ask(ENLIST, name="x"))
 
     def test_who_does_not_read_is_disconnected_and_the_others_are_served(self):
-        with Daemon(self.directory, "--silence-ms", "200") as daemon, Program.__new__(Program) as deaf:
+        with Daemon(self.directory, "--silence-ms", "2000") as daemon, Program.__new__(Program) as deaf:
             daemon.says("listening")
             deaf.__init__(daemon.path)
             deaf.ask(WATCH, name="*")
@@ -202,6 +217,8 @@ class Portoland(unittest.TestCase):
     @unittest.skipIf(os.geteuid() != 0, "only root can be somebody else")
     def test_a_thousand_connections_of_one_user_leave_room_for_the_others(self):
         self.directory.chmod(0o755)
+        if not stranger_reaches(self.directory):
+            self.skipTest("nobody here can be another user, or none of them reaches the temporary directory")
         with Daemon(self.directory, "--system") as daemon:
             daemon.says("listening")
             ready, tell = os.pipe()
@@ -287,13 +304,16 @@ class Portoland(unittest.TestCase):
     def test_the_log_is_not_flooded(self):
         with Daemon(self.directory, "--policy", os.devnull) as daemon:
             daemon.says("listening")
+            began = time.monotonic()
             for _ in range(100):
                 with Program(daemon.path) as program:
                     program.socket.send(b"nonsense")
                     self.assertIsNone(program.next())
             daemon.end()
             rest = daemon.lines + daemon.process.stderr.readlines()
-            self.assertEqual(sum("protocol_error" in line for line in rest), 20)
+            said = sum("protocol_error" in line for line in rest)
+            windows = 1 + int((time.monotonic() - began) / 10)  # one, but on a machine that stands still
+            self.assertTrue(20 <= said <= min(20 * windows, 100), said)
 
     def test_the_help_and_the_manual_page_say_the_same(self):
         text = subprocess.run([PORTOLAND, "--help"], capture_output=True, text=True, check=True).stdout

@@ -3,9 +3,11 @@
 // A broker in a process of its own, at $PORTOLAN_SOCKET, that can be killed and started again.
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -44,7 +46,9 @@ class BrokerProcess {
       broker.run({});
       return 0;
     }));
-    while (!std::filesystem::exists(socket()) || !answers()) ::usleep(1'000);
+    while (!std::filesystem::exists(socket()) || !answers())
+      if (process_->wait(std::chrono::milliseconds(1)))
+        throw std::runtime_error("the broker's process has ended; what it said is on stderr");
   }
   void kill() {
     if (process_) process_->kill_and_reap();

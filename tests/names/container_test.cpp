@@ -2,11 +2,16 @@
 
 // A container and what is outside of it meet through a directory that is mounted in both, and through nothing
 // else.
+#include <chrono>
+#include <cstdio>
 #include <doctest/doctest.h>
-#include <filesystem>
+#include <exception>
+#include <fcntl.h>
 #include <sched.h>
 #include <string>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,29 +29,46 @@ namespace {
 const std::string kOutsideName = "org.example.outside";
 constexpr const char* kInside = "/run/outside";  // where it is mounted
 
-// Whether this machine lets us make one at all.
-bool can_make_containers() {
-  ChildProcess child = ChildProcess::fork(
-      [] { return ::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC) == 0 ? 0 : 1; });
-  return child.wait() == ChildExit::exited(0);
+// Namespaces of its own, an empty /tmp and /run but for `mounted`, which shows `place`. False: the machine
+// does not let us. A container of the machine's own may have the right to unshare and none to mount.
+bool enter_container(const MeetingPlace& place, const std::string& mounted) {
+  if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC) != 0 ||
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return false;
+  // By its descriptor: it may lie below what is about to be hidden.
+  const FileDescriptor shown(::open(place.path("").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const std::string source = "/proc/self/fd/" + std::to_string(shown.get());
+  return ::mount("none", "/run", "tmpfs", 0, nullptr) == 0 && ::mkdir(mounted.c_str(), 0777) == 0 &&
+         ::mount(source.c_str(), mounted.c_str(), nullptr, MS_BIND, nullptr) == 0 &&
+         ::mount("none", "/tmp", "tmpfs", 0, nullptr) == 0;
 }
 
-// Namespaces of its own, an empty /tmp but for `mounted`, which shows `place`; the first process there is 1.
+// Whether all of it works here, and a process can be the first one inside.
+bool can_make_containers() {
+  const MeetingPlace place;
+  ChildProcess child = ChildProcess::fork([&] {
+    if (!enter_container(place, kInside)) return 1;
+    const pid_t first = ::fork();
+    if (first == 0) ::_exit(::getpid() == 1 ? 0 : 1);
+    int status = 0;
+    return first > 0 && ::waitpid(first, &status, 0) == first && status == 0 ? 0 : 1;
+  });
+  const bool possible = child.wait() == ChildExit::exited(0);
+  if (!possible) MESSAGE("left out: this machine does not let us make containers, or mount anything in them");
+  return possible;
+}
+
+// The first process there is 1.
 int in_container(const MeetingPlace& place, const std::string& mounted,
                  int (*body)(const std::string& directory)) {
-  PORTOLAN_CHILD_REQUIRE(::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC) == 0);
-  PORTOLAN_CHILD_REQUIRE(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
-  PORTOLAN_CHILD_REQUIRE(::mount("none", "/run", "tmpfs", 0, nullptr) == 0);
-  std::filesystem::create_directory(mounted);
-  PORTOLAN_CHILD_REQUIRE(::mount(place.path("").c_str(), mounted.c_str(), nullptr, MS_BIND, nullptr) == 0);
-  PORTOLAN_CHILD_REQUIRE(::mount("none", "/tmp", "tmpfs", 0, nullptr) == 0);
+  PORTOLAN_CHILD_REQUIRE(enter_container(place, mounted));
   const pid_t first = ::fork();
   if (first == 0) {
     int code = 99;
     try {
       code = ::getpid() == 1 ? body(mounted) : 98;
-    } catch (const std::exception&) {
-      // It is told by the code.
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "in the container: %s\n", error.what());
     }
     ::_exit(code);
   }
@@ -58,6 +80,15 @@ int in_container(const MeetingPlace& place, const std::string& mounted,
 int talk(MessagePort port) {
   port.post_message("from the inside");
   return port.receive()->text() == "from the outside" ? 0 : 1;
+}
+
+// A child that fails before it connects is told at once, and not after the patience of a whole test.
+ConnectEvent accept_from(Listener& listener, ChildProcess& child) {
+  for (;;) {
+    if (auto event = listener.accept_for(std::chrono::milliseconds(100))) return std::move(*event);
+    if (const auto ended = child.wait(std::chrono::nanoseconds(0)))
+      FAIL("it ended before it connected: " << *ended);
+  }
 }
 
 }  // namespace
@@ -72,7 +103,7 @@ TEST_CASE("a program in a container connects to a path that is mounted there") {
       return talk(connect("unix:" + directory + "/x"));
     });
   });
-  ConnectEvent event = listener.accept();
+  ConnectEvent event = accept_from(listener, child);
   CHECK(event.peer().pid > 1);  // as it is known out here
   CHECK(event.peer().pidfd);
   CHECK(event.port().receive()->text() == "from the inside");
@@ -91,7 +122,7 @@ TEST_CASE("a program in a container connects to a name through the daemon's moun
       return talk(connect(kOutsideName));
     });
   });
-  ConnectEvent event = listener.accept();
+  ConnectEvent event = accept_from(listener, child);
   CHECK(event.peer().pid > 1);
   CHECK(event.port().receive()->text() == "from the inside");
   event.port().post_message("from the outside");

@@ -13,7 +13,7 @@ namespace portolan::testing {
 class MeetingPlace {
  public:
   MeetingPlace() {
-    std::string name = (std::filesystem::temp_directory_path() / "portolan-names-XXXXXX").string();
+    std::string name = (room() / "portolan-names-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), "mkdtemp");
     directory_ = name;
     std::filesystem::permissions(directory_, std::filesystem::perms::all);
@@ -30,6 +30,27 @@ class MeetingPlace {
   [[nodiscard]] bool empty() const { return std::filesystem::is_empty(directory_); }
 
  private:
+  // $TMPDIR may be too deep for a socket's path, or within a directory that is one user's own.
+  static std::filesystem::path room() {
+    const std::filesystem::path wanted = std::filesystem::temp_directory_path();
+    for (const std::filesystem::path& each : {wanted, std::filesystem::path("/tmp")})
+      if (is_fit(each)) return each;
+    return wanted;
+  }
+  static bool is_fit(const std::filesystem::path& directory) {
+    using std::filesystem::perms;
+    constexpr std::size_t kMostBytes = 50;  // 107 are a socket's path, and names come behind it
+    if (directory.string().size() > kMostBytes) return false;
+    std::error_code error;
+    std::filesystem::path whole;
+    for (const std::filesystem::path& part : std::filesystem::canonical(directory, error)) {
+      whole /= part;
+      const perms found = std::filesystem::status(whole, error).permissions();
+      if (error || (found & perms::others_exec) == perms::none) return false;
+    }
+    return !error;
+  }
+
   std::filesystem::path directory_;
 };
 

@@ -15,6 +15,7 @@
 #include <portolan/port.hpp>
 
 #include "names/meeting_place.hpp"
+#include "names/stranger.hpp"
 #include "os/socket.hpp"
 #include "port/hand_over.hpp"
 #include "support/child_process.hpp"
@@ -25,8 +26,6 @@ using namespace portolan::testing;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr uid_t kOtherUser = 65534;
 
 template <class F>
 std::string refusal(F call) {
@@ -141,12 +140,12 @@ TEST_CASE("two listeners do not share a path, and a file is in nobody's way by a
 }
 
 TEST_CASE("a user whom the file's permissions keep out is told so at once") {
-  if (::geteuid() != 0) return;  // only root can be somebody else
   const MeetingPlace place;
+  if (!strangers_come_to(place)) return;
   const PortCensus census;
   Listener listener(place.address("x"));
   ChildProcess child = ChildProcess::fork([&] {
-    PORTOLAN_CHILD_REQUIRE(::setgid(kOtherUser) == 0 && ::setuid(kOtherUser) == 0);
+    PORTOLAN_CHILD_REQUIRE(become_stranger());
     const std::string text = refusal([&] { static_cast<void>(connect(place.address("x"))); });
     PORTOLAN_CHILD_REQUIRE(says(text, {"Permission denied", "ask for access"}));
     const std::string taken = refusal([&] { Listener second(place.address("x")); });
@@ -187,12 +186,12 @@ TEST_CASE("who says too late what it has to say is still served while it is in t
 }
 
 TEST_CASE("another user's channel that claims the same user's trust is turned away") {
-  if (::geteuid() != 0) return;  // only root can be somebody else
   const MeetingPlace place;
+  if (!strangers_come_to(place)) return;
   const PortCensus census;
   Listener listener(place.address("x"), {.permissions = 0666});
   ChildProcess child = ChildProcess::fork([&] {
-    PORTOLAN_CHILD_REQUIRE(::setgid(kOtherUser) == 0 && ::setuid(kOtherUser) == 0);
+    PORTOLAN_CHILD_REQUIRE(become_stranger());
     MessageChannel channel;
     PortHandle custody = channel.port2.custody_handle();
     for (const auto trust : {wire::TrustLevel::same_user, wire::TrustLevel::foreign}) {

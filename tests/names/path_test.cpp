@@ -2,12 +2,14 @@
 
 // Strangers who meet at a path, without any daemon: what each of them gets, and when.
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <doctest/doctest.h>
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -15,6 +17,8 @@
 #include <portolan/port.hpp>
 
 #include "names/meeting_place.hpp"
+#include "names/stranger.hpp"
+#include "os/refused_call.hpp"
 #include "port/hand_over.hpp"
 #include "support/child_process.hpp"
 #include "support/condition.hpp"
@@ -25,8 +29,6 @@ using namespace portolan::testing;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr uid_t kStranger = 65534;
 
 bool ended(const FileDescriptor& pidfd) {
   pollfd asked{pidfd.get(), POLLIN, 0};
@@ -83,6 +85,29 @@ TEST_CASE("a listener knows who has connected, and sees its end") {
   CHECK(ended(event.peer().pidfd));
 }
 
+TEST_CASE("a listener sees the other process's end where the kernel only tells its number") {
+  const MeetingPlace place;
+  const PortCensus census;
+  ChildProcess server = ChildProcess::fork([&] {
+    // SO_PEERPIDFD and SO_PASSRIGHTS, which older kernels do not have.
+    PORTOLAN_CHILD_REQUIRE(refuse_call(SYS_getsockopt, ENOPROTOOPT, 2, 0x40));
+    Listener listener(place.address("x"));
+    ConnectEvent event = listener.accept();
+    PORTOLAN_CHILD_REQUIRE(event.peer().pidfd);
+    PORTOLAN_CHILD_REQUIRE(!ended(event.peer().pidfd));
+    event.port().post_message(std::to_string(event.peer().pid));
+    PORTOLAN_CHILD_REQUIRE(!event.port().receive());
+    pollfd asked{event.peer().pidfd.get(), POLLIN, 0};
+    return ::poll(&asked, 1, 30'000) == 1 ? 0 : 1;
+  });
+  ChildProcess client = ChildProcess::fork([&] {
+    MessagePort port = connect(place.address("x"));
+    return port.receive()->text() == std::to_string(::getpid()) ? 0 : 1;
+  });
+  CHECK(client.wait() == ChildExit::exited(0));
+  CHECK(server.wait() == ChildExit::exited(0));
+}
+
 TEST_CASE("connect waits for a listener that is not there yet") {
   const MeetingPlace place;
   SharedPage<Meeting> meeting;
@@ -102,12 +127,12 @@ TEST_CASE("connect waits for a listener that is not there yet") {
 }
 
 TEST_CASE("strangers of two users get a foreign channel, and may post what such a channel takes") {
-  if (::geteuid() != 0) return;  // only root can be somebody else
   const MeetingPlace place;
+  if (!strangers_come_to(place)) return;
   const PortCensus census;
   Listener listener(place.address("x"), {.permissions = 0666});
   ChildProcess child = ChildProcess::fork([&] {
-    PORTOLAN_CHILD_REQUIRE(::setgid(kStranger) == 0 && ::setuid(kStranger) == 0);
+    PORTOLAN_CHILD_REQUIRE(become_stranger());
     MessagePort port = connect(place.address("x"));
     PORTOLAN_CHILD_REQUIRE(port.info().trust == Trust::foreign);
     MessageChannel channel({.trust = Trust::foreign});

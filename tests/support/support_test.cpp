@@ -184,6 +184,21 @@ TEST_CASE("a census sees memory that sits in a socket queue and has no mapping")
   ::close(memory);
 }
 
+TEST_CASE("memory that another process holds meanwhile is not left behind") {
+  const SharedPage<Progress> page;
+  ChildProcess other = ChildProcess::fork([&] {
+    const int memory = ::memfd_create("busy", MFD_CLOEXEC);
+    PORTOLAN_CHILD_REQUIRE(wait_until([&] { return page->phase == 1; }));
+    PORTOLAN_CHILD_REQUIRE(::fallocate(memory, 0, 0, 64 << 20) == 0);
+    page->phase = 2;
+    sleep_for_ever();
+    return 0;
+  });
+  const ResourceCensus census(5ms);
+  page->phase = 1;
+  REQUIRE(wait_until([&] { return page->phase == 2; }));
+}
+
 TEST_CASE("a census that finds something fails its test case" * doctest::should_fail()) {
   int descriptor = -1;
   {
