@@ -224,6 +224,8 @@ void Core::greet(Connection& from, const wire::NamePacket& hello) {
   welcome.kind = wire::NameKind::welcome;
   welcome.code = wire::kNameProtocolVersion;
   welcome.pid = os::process_id();
+  welcome.uid = from.who.uid;
+  welcome.gid = from.gid;
   office_.answer(from, hello, welcome);
 }
 

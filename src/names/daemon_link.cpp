@@ -69,7 +69,10 @@ DaemonLink::Got DaemonLink::receive(Arrived& out) {
     if (got.kind != Kind::packet || wire::read_name_packet(std::span(space).first(got.size_bytes), out.packet,
                                                            version) != wire::NameFault::none)
       return Got::lost;
-    welcome_ = welcome_ || out.packet.kind == wire::NameKind::welcome;
+    if (out.packet.kind == wire::NameKind::welcome) {
+      welcome_ = true;
+      own_uid_ = out.packet.uid;
+    }
     if (got.descriptors_truncated || out.descriptors.size() != out.packet.descriptor_count) continue;
     return Got::packet;
   }

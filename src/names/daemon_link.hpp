@@ -43,6 +43,9 @@ class DaemonLink {
 
   /// Whether it runs as this user or as root, so that it may hold ends of channels with Trust::same_user.
   [[nodiscard]] bool is_trusted() const noexcept { return trusted_; }
+  /// This process's user as the daemon sees it, whose user namespace may be another one: what the uids in its
+  /// packets are to be compared with. Known once it has said welcome.
+  [[nodiscard]] std::uint32_t own_uid() const noexcept { return own_uid_; }
   /// Where it was found, or was looked for, for people.
   [[nodiscard]] const std::string& where() const noexcept { return where_; }
   /// Why open() has failed, and what to do.
@@ -54,6 +57,7 @@ class DaemonLink {
   FileDescriptor socket_;
   std::string where_;
   bool trusted_ = false;
+  std::uint32_t own_uid_ = 0;
   bool welcome_ = false;  // said by portoland, which takes no descriptors before
   std::uint32_t last_number_ = 0;
 };

@@ -2,11 +2,9 @@
 
 #include "names/introduction.hpp"
 
-#include "os/process.hpp"
-
 namespace portolan::names {
 
-std::string inspect(Introduction& introduction) {
+std::string inspect(Introduction& introduction, std::uint32_t own_uid) {
   const port::Parcel announced = {{},
                                   {},
                                   introduction.parcel.channel,
@@ -18,15 +16,14 @@ std::string inspect(Introduction& introduction) {
   if (wrong.empty()) wrong = port::read_header(introduction.parcel);
   if (wrong.empty() && port::describe(introduction.parcel) != port::describe(announced))
     wrong = "its segment is another one than was announced";
-  if (wrong.empty() && introduction.parcel.trust == Trust::same_user &&
-      introduction.peer.uid != os::effective_uid())
+  if (wrong.empty() && introduction.parcel.trust == Trust::same_user && introduction.peer.uid != own_uid)
     wrong = "its channel has Trust::same_user, and the kernel says that uid " +
             std::to_string(introduction.peer.uid) + " is another one";
   return wrong;
 }
 
-void turn_away(Introduction& introduction) noexcept {
-  if (inspect(introduction).empty()) port::close_parcel(introduction.parcel, CloseReason::closed);
+void turn_away(Introduction& introduction, std::uint32_t own_uid) noexcept {
+  if (inspect(introduction, own_uid).empty()) port::close_parcel(introduction.parcel, CloseReason::closed);
 }
 
 }  // namespace portolan::names

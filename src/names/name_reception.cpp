@@ -82,7 +82,7 @@ std::optional<Introduction> NameReception::hear(DaemonLink::Arrived arrived) {
   introduction.peer.gid = packet.gid;
   introduction.peer.pid = packet.pid;
   if (arrived.descriptors.size() > 2) introduction.peer.pidfd = std::move(arrived.descriptors[2]);
-  std::string wrong = inspect(introduction);
+  std::string wrong = inspect(introduction, link_.own_uid());
   if (wrong.empty() && introduction.parcel.trust == Trust::same_user && !link_.is_trusted())
     wrong = "its channel has Trust::same_user, and came through another user's portoland";
   if (wrong.empty()) return introduction;
@@ -118,7 +118,7 @@ void NameReception::close() noexcept {
   const port::NoForks no_forks;
   try {
     for (DaemonLink::Arrived arrived; link_.is_open() && link_.receive(arrived) == DaemonLink::Got::packet;)
-      if (auto introduction = hear(std::move(arrived))) turn_away(*introduction);
+      if (auto introduction = hear(std::move(arrived))) turn_away(*introduction, link_.own_uid());
   } catch (const std::exception&) {
     // No descriptors or memory to say it with: they see the connection end.
   }

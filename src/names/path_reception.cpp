@@ -12,6 +12,7 @@
 
 #include "os/descriptor_room.hpp"
 #include "os/pause.hpp"
+#include "os/process.hpp"
 #include "os/socket.hpp"
 #include "port/fork_guard.hpp"
 #include "wire/name_packet.hpp"
@@ -158,7 +159,7 @@ PathReception::Heard PathReception::receive(Silent& silent, Introduction& introd
   introduction.parcel =
       port::parcel_from(*packet.port, std::move(descriptors[0]), std::move(silent.connection));
   introduction.peer = std::move(silent.peer);
-  if (const std::string wrong = inspect(introduction); !wrong.empty()) {
+  if (const std::string wrong = inspect(introduction, os::effective_uid()); !wrong.empty()) {
     refusals_.note(
         [&] { return "what " + who() + " brought is no port: " + wrong + "; it was turned away"; });
     return Heard::nonsense;
@@ -223,13 +224,13 @@ void PathReception::close() noexcept {
   try {
     while (const auto tag = silent_.empty() ? std::nullopt : std::optional(silent_.begin()->first))
       if (auto introduction = hear(*tag))
-        turn_away(*introduction);
+        turn_away(*introduction, os::effective_uid());
       else
         silent_.erase(*tag);
     for (Silent silent; !os::accept_connection(listening_.get(), silent.connection);) {
       Introduction introduction;
       find_out(silent.connection, silent.peer);
-      if (receive(silent, introduction) == Heard::introduction) turn_away(introduction);
+      if (receive(silent, introduction) == Heard::introduction) turn_away(introduction, os::effective_uid());
     }
   } catch (const std::exception&) {
     // No descriptors or memory to say it with: they see the connection end.

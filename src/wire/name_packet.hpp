@@ -44,7 +44,7 @@ enum class NameKind : std::uint16_t {
   drop = 24,       // name, text (a label, or empty for all): hold it no longer
 
   // from the daemon
-  welcome = 64,  // code is the version that both speak, pid the daemon's
+  welcome = 64,  // code is the version that both speak, pid the daemon's, uid and gid the program's
   done = 65,     // generation: of the name; code: how many followed
   refused = 66,  // code is an errno, text says why and what to do
   found = 67,    // answer to resolve: generation, and uid, gid, pid of the owner

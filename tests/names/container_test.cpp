@@ -18,6 +18,7 @@
 #include <portolan/port.hpp>
 
 #include "names/broker_process.hpp"
+#include "names/stranger.hpp"
 #include "port/hand_over.hpp"
 #include "support/child_process.hpp"
 
@@ -148,4 +149,58 @@ TEST_CASE(
   CHECK(port.receive()->text() == "from the inside");
   port.post_message("from the outside");
   CHECK(child.wait() == ChildExit::exited(0));
+}
+
+namespace {
+
+// Where this process, a stranger, is root: as in a container that somebody runs without being it.
+bool enter_rootless() {
+  const auto write = [](const char* file, const std::string& text) {
+    const FileDescriptor opened(::open(file, O_WRONLY | O_CLOEXEC));
+    return ::write(opened.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  };
+  const std::string uid = std::to_string(::geteuid()), gid = std::to_string(::getegid());
+  // A process that has changed its user may not write its own maps, unless it may be looked at.
+  return ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 && ::unshare(CLONE_NEWUSER) == 0 &&
+         write("/proc/self/setgroups", "deny") && write("/proc/self/uid_map", "0 " + uid + " 1") &&
+         write("/proc/self/gid_map", "0 " + gid + " 1") && ::geteuid() == 0;
+}
+
+int listen_once() {
+  Listener listener(kOutsideName);
+  MessagePort port = std::move(listener.accept().port());
+  port.post_message("from the outside");
+  return port.info().trust == Trust::same_user && port.receive()->text() == "from the inside" ? 0 : 1;
+}
+
+int connect_once() {
+  MessagePort port = connect(kOutsideName);
+  if (port.info().trust != Trust::same_user) return 2;
+  return talk(std::move(port));
+}
+
+}  // namespace
+
+TEST_CASE("in a container without root the same user is the same user, whoever of the two listens") {
+  if (!strangers_come_to(MeetingPlace())) return;
+  ChildProcess trial = ChildProcess::fork([] { return become_stranger() && enter_rootless() ? 0 : 1; });
+  if (trial.wait() != ChildExit::exited(0)) {
+    MESSAGE("left out: this machine gives nobody a user namespace");
+    return;
+  }
+  BrokerProcess broker({}, {}, {}, kStranger);  // that user's own
+  const PortCensus census;
+  for (const bool listens_inside : {true, false}) {
+    CAPTURE(listens_inside);
+    ChildProcess inside = ChildProcess::fork([&] {
+      PORTOLAN_CHILD_REQUIRE(become_stranger() && enter_rootless());
+      return listens_inside ? listen_once() : connect_once();
+    });
+    ChildProcess outside = ChildProcess::fork([&] {
+      PORTOLAN_CHILD_REQUIRE(become_stranger());
+      return listens_inside ? connect_once() : listen_once();
+    });
+    CHECK(inside.wait() == ChildExit::exited(0));
+    CHECK(outside.wait() == ChildExit::exited(0));
+  }
 }
