@@ -1,13 +1,16 @@
 #compdef portolan
 # SPDX-License-Identifier: Apache-2.0
 if (( CURRENT == 2 )); then
-  compadd ls stat graph tail dump doctor listen connect send call run
+  compadd ls top stat graph names tail dump doctor listen connect send call run bench
 else
   case $words[2] in
-    ls) compadd -- --label --pid --unread --waiting --in-transit --interval --json ;;
-    graph) compadd -- --label --pid --interval ;;
-    stat) compadd -- --interval --json ;;
-    tail|dump) compadd -- --from --messages --bytes --follow --json ;;
+    ls) compadd -- --label --pid --unread --waiting --in-transit --interval --json --core ;;
+    top) compadd -- --label --pid --sort --interval --looks ;;
+    graph) compadd -- --label --pid --interval --format --output --watch ;;
+    stat) compadd -- --interval --json --core ;;
+    tail|dump) compadd -- --from --messages --bytes --follow --json --core ;;
+    names) compadd -- --json ;;
+    bench) compadd -- --seconds --json ;;
     doctor) compadd -- --json ;;
     listen) compadd -- --verbose ;;
     connect|send|call) compadd -- --timeout ;;

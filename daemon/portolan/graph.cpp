@@ -1,9 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// graph: processes and the channels between them, in Graphviz's language.
+// graph: processes and the channels between them, in Graphviz's language or as it draws them.
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <fstream>
 #include <map>
+#include <stdexcept>
 #include <string>
+#include <sys/wait.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+
+#include <portolan/file_descriptor.hpp>
 
 #include "exit_code.hpp"
 #include "json_text.hpp"
@@ -12,6 +25,19 @@
 
 namespace command {
 namespace {
+
+constexpr int kNoProgram = 127;
+constexpr std::chrono::milliseconds kBetweenPictures{1000};
+
+struct Pipe {
+  portolan::FileDescriptor reading, writing;
+  Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe2");
+    reading.reset(ends[0]);
+    writing.reset(ends[1]);
+  }
+};
 
 // An end that no process has is a node of its own.
 std::string node_of(const Channel& channel, Side side, std::map<std::string, std::string>& nodes) {
@@ -38,10 +64,7 @@ std::string edge_label(const LookedAt& one) {
   return text;
 }
 
-}  // namespace
-
-int draw_graph(const LsOptions& options) {
-  const std::vector<LookedAt> found = look(options.filter, options.interval);
+std::string graph_of(const std::vector<LookedAt>& found) {
   std::map<std::string, std::string> nodes;
   std::string edges;
   for (const LookedAt& one : found) {
@@ -52,8 +75,72 @@ int draw_graph(const LsOptions& options) {
   std::string text = "digraph portolan {\n  node [shape=box];\n";
   for (const auto& [node, label] : nodes)
     text += fmt::format("  {} [label={}];\n", json_quoted(node), json_quoted(label));
-  print(text + edges + "}\n");
-  return found.empty() ? kNothing : kFound;
+  return text + edges + "}\n";
+}
+
+// What Graphviz makes of it.
+std::string drawn(const std::string& graph, const std::string& format) {
+  if (format == "dot") return graph;
+  Pipe to, from;
+  const pid_t child = ::fork();
+  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (child == 0) {
+    ::dup2(to.reading.get(), STDIN_FILENO);
+    ::dup2(from.writing.get(), STDOUT_FILENO);
+    ::execlp("dot", "dot", ("-T" + format).c_str(), nullptr);
+    ::_exit(kNoProgram);
+  }
+  to.reading.reset();
+  from.writing.reset();
+  // Graphviz reads all of it before it writes anything.
+  for (std::size_t written = 0; written < graph.size();) {
+    const ssize_t got = ::write(to.writing.get(), graph.data() + written, graph.size() - written);
+    if (got <= 0) break;
+    written += static_cast<std::size_t>(got);
+  }
+  to.writing.reset();
+  std::string picture;
+  std::array<char, 64 << 10> piece;
+  for (ssize_t got; (got = ::read(from.reading.get(), piece.data(), piece.size())) > 0;)
+    picture.append(piece.data(), static_cast<std::size_t>(got));
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kNoProgram)
+    throw std::runtime_error("graph: there is no dot here; install graphviz, or say --format dot");
+  if (status != 0)
+    throw std::runtime_error("graph: dot has failed; say --format dot to see what it was given");
+  return picture;
+}
+
+// A picture that is looked at meanwhile is the one before or this one, never half of one.
+void put(const std::string& picture, const std::string& output) {
+  if (output.empty()) return print(picture);
+  const std::string draft = output + ".new";
+  std::ofstream file(draft, std::ios::binary);
+  file << picture;
+  file.close();
+  if (!file || std::rename(draft.c_str(), output.c_str()) != 0)
+    throw std::system_error(errno, std::generic_category(), "graph: cannot write " + output);
+}
+
+std::string format_of(const GraphOptions& options) {
+  if (!options.format.empty()) return options.format;
+  for (const char* const each : {"svg", "png"})
+    if (options.output.ends_with(std::string(".") + each)) return each;
+  return "dot";
+}
+
+}  // namespace
+
+int draw_graph(const GraphOptions& options) {
+  ::signal(SIGPIPE, SIG_IGN);  // dot may end first
+  const std::string format = format_of(options);
+  for (;;) {
+    const std::vector<LookedAt> found = look(options.filter, options.interval);
+    put(drawn(graph_of(found), format), options.output);
+    if (!options.watch) return found.empty() ? kNothing : kFound;
+    std::this_thread::sleep_for(kBetweenPictures);
+  }
 }
 
 }  // namespace command

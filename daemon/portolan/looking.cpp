@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "inspect/core_dump.hpp"
+
 namespace command {
 namespace {
 
@@ -48,13 +50,25 @@ bool passes(const Channel& channel, const Filter& filter) {
   return (unread || !filter.unread) && (waiting || !filter.waiting) && (in_transit || !filter.in_transit);
 }
 
-std::vector<LookedAt> look(const Filter& filter, std::chrono::milliseconds interval) {
-  portolan::inspect::Channels found = portolan::inspect::find_channels();
-  const Clock::time_point first_look = Clock::now();
+portolan::inspect::Channels find_channels(const std::string& core) {
+  portolan::inspect::Channels found =
+      core.empty() ? portolan::inspect::find_channels() : portolan::inspect::read_core_dump(core);
   for (const std::string& complaint : found.unreadable) fmt::print(stderr, "portolan: {}\n", complaint);
+  return found;
+}
+
+std::array<Rate, 2> rates_between(const Channel& before, const Channel& now,
+                                  std::chrono::duration<double> time) {
+  return {rate_of(before.control.direction[0], now.control.direction[0], time.count()),
+          rate_of(before.control.direction[1], now.control.direction[1], time.count())};
+}
+
+std::vector<LookedAt> look(const Filter& filter, std::chrono::milliseconds interval) {
+  portolan::inspect::Channels found = find_channels(filter.core);
+  const Clock::time_point first_look = Clock::now();
   std::vector<LookedAt> looked;
   for (Channel& channel : found.channels) looked.push_back({std::move(channel), std::nullopt});
-  if (interval.count() > 0) {
+  if (interval.count() > 0 && filter.core.empty()) {
     std::this_thread::sleep_for(interval);
     look_again(looked, Clock::now() - first_look);
   }
@@ -73,8 +87,8 @@ void look_again(std::vector<LookedAt>& channels, std::chrono::duration<double> s
   });
 }
 
-Channel find_channel(const std::string& name) {
-  portolan::inspect::Channels found = portolan::inspect::find_channels();
+Channel find_channel(const std::string& name, const std::string& core) {
+  portolan::inspect::Channels found = core.empty() ? portolan::inspect::find_channels() : find_channels(core);
   std::vector<Channel*> matches;
   for (Channel& channel : found.channels)
     if (to_text(channel.control.id).starts_with(name) || channel.control.label == name)

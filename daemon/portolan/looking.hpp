@@ -28,6 +28,7 @@ struct LookedAt {
 };
 
 struct Filter {
+  std::string core;   // a core dump to look at in place of what lives
   std::string label;  // a glob; empty: all
   int pid = 0;        // that has an end; 0: all
   bool unread = false;
@@ -38,16 +39,23 @@ struct Filter {
 /// Whether the channel passes all of the filter.
 [[nodiscard]] bool passes(const Channel& channel, const Filter& filter);
 
-/// Looks once, and again after `interval` unless it is zero. Says on stderr what looked like a channel and
+/// All that this user may see, or all that the core dump has. Says on stderr what looked like a channel and
 /// cannot be read.
+[[nodiscard]] portolan::inspect::Channels find_channels(const std::string& core);
+
+/// Looks once, and again after `interval` unless it is zero or a core dump is looked at.
 [[nodiscard]] std::vector<LookedAt> look(const Filter& filter, std::chrono::milliseconds interval);
 
 /// Looks again at what was found before; channels whose memory is gone are left out.
 void look_again(std::vector<LookedAt>& channels, std::chrono::duration<double> since_last);
 
+/// What was posted a second between two looks at one channel.
+[[nodiscard]] std::array<Rate, 2> rates_between(const Channel& before, const Channel& now,
+                                                std::chrono::duration<double> time);
+
 /// The channel whose id begins with `name`, or whose label is `name`. Throws std::runtime_error that says
 /// what to do: there is none, or there are several.
-[[nodiscard]] Channel find_channel(const std::string& name);
+[[nodiscard]] Channel find_channel(const std::string& name, const std::string& core = {});
 
 /// "A" and "B".
 [[nodiscard]] char letter_of(Side side) noexcept;

@@ -26,6 +26,11 @@ void add_interval(CLI::App& app, std::chrono::milliseconds& interval) {
       ->check(CLI::Range(0, 60'000));
 }
 
+void add_core(CLI::App& app, std::string& core) {
+  app.add_option("--core", core, "look at what this core dump has of a process's channels")
+      ->check(CLI::ExistingFile);
+}
+
 void add_ls(CLI::App& all, Action& action) {
   auto& options = *new LsOptions;  // lives as long as the command line's callbacks: until the end
   CLI::App& app = *all.add_subcommand("ls", "lists the channels of this user, or all of them for root");
@@ -35,14 +40,61 @@ void add_ls(CLI::App& all, Action& action) {
   app.add_flag("--waiting", options.filter.waiting, "only channels with an end that waits");
   app.add_flag("--in-transit", options.filter.in_transit, "only channels with an end in transit");
   app.add_flag("--json", options.json, "an array of objects");
+  add_core(app, options.filter.core);
   add_interval(app, options.interval);
   app.callback([&] { action = [&] { return list_channels(options); }; });
 }
 
-void add_graph(CLI::App& all, Action& action) {
-  auto& options = *new LsOptions;
+void add_top(CLI::App& all, Action& action) {
+  auto& options = *new TopOptions;
+  CLI::App& app = *all.add_subcommand("top", "shows the channels live, the busiest first; h tells the keys");
+  app.add_option("--label", options.filter.label, "only channels with this label; a glob");
+  app.add_option("--pid", options.filter.pid, "only channels of which this process has descriptors");
+  const std::map<std::string, SortBy> orders{{"rate", SortBy::rate},
+                                             {"unread", SortBy::unread},
+                                             {"oldest", SortBy::oldest},
+                                             {"memory", SortBy::memory},
+                                             {"label", SortBy::label}};
+  app.add_option("--sort", options.by, "rate, unread, oldest, memory or label")
+      ->transform(CLI::CheckedTransformer(orders));
+  app.add_option_function<long>(
+         "--interval", [&options](long value) { options.interval = std::chrono::milliseconds(value); },
+         "between two looks, in ms (1000)")
+      ->check(CLI::Range(10, 60'000));
+  app.add_option("-n,--looks", options.looks,
+                 "print so many looks, one below the other, and end; 1 without a terminal");
+  app.callback([&] { action = [&] { return show_top(options); }; });
+}
+
+void add_names(CLI::App& all, Action& action) {
+  auto& options = *new NamesOptions;
   CLI::App& app =
-      *all.add_subcommand("graph", "draws processes and channels in Graphviz's language, for dot");
+      *all.add_subcommand("names", "lists the names that portoland knows, and those that are waited for");
+  app.add_option("PATTERN", options.pattern, "only names that match; * stands for any letters");
+  app.add_flag("--json", options.json, "an array of objects");
+  app.callback([&] { action = [&] { return show_names(options); }; });
+}
+
+void add_bench(CLI::App& all, Action& action) {
+  auto& options = *new BenchOptions;
+  CLI::App& app =
+      *all.add_subcommand("bench", "measures what messages cost here, between two processes; a few seconds");
+  app.add_option("--seconds", options.seconds, "of each measurement")
+      ->check(CLI::Range(0.01, 60.0))
+      ->capture_default_str();
+  app.add_flag("--json", options.json, "one object");
+  app.callback([&] { action = [&] { return measure(options); }; });
+  all.add_subcommand("bench-partner", "")->group("")->callback([&] { action = answer_measurement; });
+}
+
+void add_graph(CLI::App& all, Action& action) {
+  auto& options = *new GraphOptions;
+  CLI::App& app = *all.add_subcommand(
+      "graph", "draws processes and channels, in Graphviz's language or as it draws them");
+  app.add_option("--format", options.format, "dot (the default), svg or png; the last two need Graphviz")
+      ->check(CLI::IsMember({"dot", "svg", "png"}));
+  app.add_option("-o,--output", options.output, "a file in place of stdout; its name tells the format, too");
+  app.add_flag("--watch", options.watch, "once a second again, until interrupted");
   app.add_option("--label", options.filter.label, "only channels with this label; a glob");
   app.add_option("--pid", options.filter.pid, "only channels of which this process has descriptors");
   add_interval(app, options.interval);
@@ -54,6 +106,7 @@ void add_stat(CLI::App& all, Action& action) {
   CLI::App& app = *all.add_subcommand("stat", "shows all counters of a channel");
   app.add_option("CHANNEL", options.channel, "the beginning of its id, or its label")->required();
   app.add_flag("--json", options.json, "one object, as those of ls");
+  add_core(app, options.core);
   add_interval(app, options.interval);
   app.callback([&] { action = [&] { return show_channel(options); }; });
 }
@@ -70,6 +123,7 @@ void add_tail(CLI::App& all, Action& action, const char* name, const char* what,
       ->capture_default_str();
   app.add_flag("-f,--follow", options.follow, "go on with those that come, until interrupted");
   app.add_flag("--json", options.json, "an object a line");
+  add_core(app, options.core);
   app.callback([&] { action = [&] { return show_messages(options); }; });
 }
 
@@ -155,8 +209,10 @@ int main(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(colours));
   Action action;
   add_ls(app, action);
+  add_top(app, action);
   add_stat(app, action);
   add_graph(app, action);
+  add_names(app, action);
   add_tail(app, action, "tail",
            "shows the last messages of a channel, read ones as well until they are overwritten", {});
   TailOptions everything;
@@ -169,6 +225,7 @@ int main(int argc, char** argv) {
   add_send(app, action, "send", "posts messages and exits once they were read", false);
   add_send(app, action, "call", "posts a message and prints the first answer", true);
   add_run(app, action);
+  add_bench(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

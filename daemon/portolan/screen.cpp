@@ -64,6 +64,22 @@ std::size_t width_of(std::string_view text) {
   return width;
 }
 
+std::string cut_to(std::string_view text, std::size_t columns) {
+  if (width_of(text) <= columns) return std::string(text);
+  std::size_t width = 0, at = 0;
+  while (at < text.size()) {
+    if (text[at] == '\033') {
+      at = std::min(text.find('m', at), text.size() - 1) + 1;
+      continue;
+    }
+    if (width == columns) break;
+    ++width;
+    ++at;
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) ++at;
+  }
+  return std::string(text.substr(0, at)) + (coloured ? "\033[0m" : "");
+}
+
 std::string Table::str() const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
@@ -105,6 +121,15 @@ std::string count_text(double count) {
   if (count < 999.95e3) return fmt::format("{:.1f} k", count / 1e3);
   if (count < 999.95e6) return fmt::format("{:.1f} M", count / 1e6);
   return fmt::format("{:.1f} G", count / 1e9);
+}
+
+std::string duration_text(double seconds) {
+  if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
+  const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
+  if (whole < 86'400) return fmt::format("{} h {} min", whole / 3600, whole / 60 % 60);
+  return fmt::format("{} d {} h", whole / 86'400, whole / 3600 % 24);
 }
 
 void print(std::string_view text) {

@@ -21,6 +21,9 @@ void use_colour(Colour choice);
 /// How many columns of a terminal the text takes: its letters. Colour takes none.
 [[nodiscard]] std::size_t width_of(std::string_view text);
 
+/// The text's first columns, its colour with it.
+[[nodiscard]] std::string cut_to(std::string_view text, std::size_t columns);
+
 class Table {
  public:
   enum class Align : std::uint8_t { left, right };
@@ -42,6 +45,9 @@ class Table {
 /// "312 B", "4.2 KiB", "64 MiB"; "12", "3.4 k", "1.2 M".
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes);
 [[nodiscard]] std::string count_text(double count);
+
+/// "0.4 s", "12 s", "3 min 5 s", "2 h 4 min", "6 d 3 h".
+[[nodiscard]] std::string duration_text(double seconds);
 
 /// Writes all of it to stdout at once; throws std::system_error if it cannot be written.
 void print(std::string_view text);

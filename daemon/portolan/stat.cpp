@@ -76,8 +76,8 @@ std::string memory_text(const Channel& channel) {
 
 int show_channel(const StatOptions& options) {
   std::vector<LookedAt> one;
-  one.push_back({find_channel(options.channel), std::nullopt});
-  if (options.interval.count() > 0) {
+  one.push_back({find_channel(options.channel, options.core), std::nullopt});
+  if (options.interval.count() > 0 && options.core.empty()) {
     const auto first_look = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(options.interval);
     look_again(one, std::chrono::steady_clock::now() - first_look);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "followed.hpp"
 #include "looking.hpp"
 
 namespace command {
@@ -18,9 +19,40 @@ struct LsOptions {
   bool json = false;
 };
 int list_channels(const LsOptions& options);
-int draw_graph(const LsOptions& options);
+
+struct TopOptions {
+  Filter filter;
+  SortBy by = SortBy::rate;
+  std::chrono::milliseconds interval{1000};
+  std::size_t looks = 0;  // then it ends; 0: never, on a terminal
+};
+int show_top(const TopOptions& options);
+
+struct GraphOptions {
+  Filter filter;
+  std::chrono::milliseconds interval{200};
+  std::string format;  // dot, svg or png; empty: as the output's name ends, else dot
+  std::string output;  // a file; empty: stdout
+  bool watch = false;
+};
+int draw_graph(const GraphOptions& options);
+
+struct NamesOptions {
+  std::string pattern = "*";
+  bool json = false;
+};
+int show_names(const NamesOptions& options);
+
+struct BenchOptions {
+  double seconds = 1;  // of each measurement
+  bool json = false;
+};
+int measure(const BenchOptions& options);
+/// What the other process of a measurement does, on its parent's port.
+int answer_measurement();
 
 struct StatOptions {
+  std::string core;  // a core dump
   std::string channel;
   std::chrono::milliseconds interval{200};
   bool json = false;
@@ -28,6 +60,7 @@ struct StatOptions {
 int show_channel(const StatOptions& options);
 
 struct TailOptions {
+  std::string core;  // a core dump
   std::string channel;
   std::string from;  // "A" or "B"; empty: both directions
   std::size_t most_messages = 10;

@@ -72,7 +72,7 @@ std::string message_line(const RecordedMessage& message, const ControlSnapshot& 
 }  // namespace
 
 int show_messages(const TailOptions& options) {
-  Channel channel = find_channel(options.channel);
+  Channel channel = find_channel(options.channel, options.core);
   std::array<std::uint64_t, 2> shown{};
   bool any = false;
   for (;;) {
@@ -95,7 +95,7 @@ int show_messages(const TailOptions& options) {
     }
     any = any || !text.empty();
     print(text);
-    if (!options.follow) break;
+    if (!options.follow || !options.core.empty()) break;
     std::this_thread::sleep_for(kFollowInterval);
     if (!portolan::inspect::look_again(channel)) break;
   }

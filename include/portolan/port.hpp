@@ -26,6 +26,7 @@
 #include <portolan/message_channel.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/message_port.hpp>
+#include <portolan/name_list.hpp>
 #include <portolan/name_watch.hpp>
 #include <portolan/on_request.hpp>
 #include <portolan/one_shot.hpp>

@@ -244,6 +244,8 @@ void Core::obey(Connection& from, const wire::NamePacket& packet, std::vector<Fi
       return names_.introduce(from, packet, std::move(descriptors));
     case NameKind::watch:
       return names_.watch(from, packet);
+    case NameKind::list:
+      return names_.list(from, packet);
     case NameKind::keep:
       return custody_.keep(from, packet, std::move(descriptors));
     case NameKind::reclaim:

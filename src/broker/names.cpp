@@ -8,6 +8,8 @@
 
 #include <portolan/error.hpp>
 
+#include "os/pause.hpp"
+
 namespace portolan::broker {
 
 namespace {
@@ -73,7 +75,7 @@ void Names::enlist(Connection& from, const wire::NamePacket& request) {
                           "this user has as many names as portoland gives; raise --names");
   const bool before = names_.contains(request.name);
   Name& name = names_[request.name];
-  name = {from.id, ++last_generation_};
+  name = {from.id, ++last_generation_, os::monotonic_ns()};
   from.names.insert(request.name);
   office_.log.say(LogLevel::info, "name_registered",
                   from.fields() + " name=" + request.name + " generation=" + std::to_string(name.generation));
@@ -219,6 +221,31 @@ void Names::watch(Connection& from, const wire::NamePacket& request) {
     news.code = static_cast<std::uint32_t>(wire::NameNews::appeared);
     static_cast<void>(office_.send(from, news));
   }
+}
+
+void Names::list(Connection& from, const wire::NamePacket& request) {
+  wire::NamePacket done;
+  done.kind = wire::NameKind::done;
+  const auto tell = [&](const std::string& name, const Name& which, std::size_t pending) {
+    if (!wire::matches(request.name, name) || !office_.policy.allows(Act::connect, from.who, name)) return;
+    wire::NamePacket packet = about(wire::NameKind::listed, name, which);
+    packet.number = request.number;
+    packet.name = name;
+    packet.code = static_cast<std::uint32_t>(pending);
+    if (which.generation != 0)
+      packet.duration_ns = static_cast<std::uint64_t>(os::monotonic_ns() - which.since_ns);
+    if (office_.send(from, packet)) ++done.code;
+  };
+  for (const auto& [name, which] : names_) {
+    const auto owner = office_.connections.find(which.owner);
+    if (owner == office_.connections.end()) continue;
+    const auto& untaken = owner->second.outgoing;
+    tell(name, which,
+         static_cast<std::size_t>(std::count_if(untaken.begin(), untaken.end(),
+                                                [](const Outgoing& each) { return each.introduction; })));
+  }
+  for (const auto& [name, those] : waiting_) tell(name, {}, those.size());
+  office_.answer(from, request, done);
 }
 
 bool Names::watched(const std::string& name) const noexcept {

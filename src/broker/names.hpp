@@ -23,6 +23,7 @@ class Names {
   void resolve(Connection& from, const wire::NamePacket& request);
   void introduce(Connection& from, const wire::NamePacket& request, std::vector<FileDescriptor> descriptors);
   void watch(Connection& from, const wire::NamePacket& request);
+  void list(Connection& from, const wire::NamePacket& request);
   /// The connection is gone: its names are, and what it waited for.
   void forget(Connection& connection) noexcept;
   /// Whoever waits for the name is told that it will not come.
@@ -38,6 +39,7 @@ class Names {
   struct Name {
     std::uint64_t owner = 0;  // a connection; 0: it had one, and somebody watches
     std::uint64_t generation = 0;
+    std::int64_t since_ns = 0;
   };
   struct Waiting {
     std::uint64_t connection;

@@ -24,8 +24,6 @@ constexpr std::size_t kPidAt = 24;
 constexpr std::size_t kDescriptorsAt = 28;
 constexpr std::size_t kGenerationAt = 32;
 constexpr std::size_t kDurationAt = 40;
-constexpr std::size_t kNameBytesAt = 48;
-constexpr std::size_t kTextBytesAt = 50;
 constexpr std::size_t kZeroAt = 52;
 constexpr std::size_t kPortAt = 56;
 constexpr std::size_t kPortBytes = attachments_bytes(1);
@@ -54,11 +52,13 @@ std::optional<Count> descriptors_of(NameKind kind) noexcept {
     case NameKind::watch:
     case NameKind::reclaim:
     case NameKind::drop:
+    case NameKind::list:
     case NameKind::welcome:
     case NameKind::done:
     case NameKind::refused:
     case NameKind::found:
     case NameKind::news:
+    case NameKind::listed:
       return Count{0, 0};
   }
   return std::nullopt;
@@ -76,8 +76,10 @@ bool name_fits(const NamePacket& packet) noexcept {
     case NameKind::reclaim:
     case NameKind::drop:
     case NameKind::news:
+    case NameKind::listed:
       return is_registered_name(packet.name);
     case NameKind::watch:
+    case NameKind::list:
       return is_name_pattern(packet.name);
     default:
       return packet.name.empty();

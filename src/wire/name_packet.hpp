@@ -23,6 +23,7 @@ namespace portolan::wire {
 inline constexpr std::uint16_t kNameProtocolVersion = 1;
 inline constexpr std::size_t kNameHeadBytes = 56 + attachments_bytes(1);
 static_assert(kNameHeadBytes == 120);
+inline constexpr std::size_t kNameBytesAt = 48, kTextBytesAt = 50;
 inline constexpr std::size_t kMaxNamePacketBytes = 1024;
 inline constexpr std::size_t kMaxRegisteredNameBytes = 128;
 inline constexpr std::size_t kMaxTextBytes = kMaxNamePacketBytes - kNameHeadBytes - kMaxRegisteredNameBytes;
@@ -42,6 +43,7 @@ enum class NameKind : std::uint16_t {
   keep = 22,       // name, text (a label), duration, port, 2 descriptors: hold this for my successor
   reclaim = 23,    // name, duration: what my predecessor has left there
   drop = 24,       // name, text (a label, or empty for all): hold it no longer
+  list = 25,       // a name or a pattern: who has which, and who is waited for
 
   // from the daemon
   welcome = 64,  // code is the version that both speak, pid the daemon's, uid and gid the program's
@@ -49,9 +51,11 @@ enum class NameKind : std::uint16_t {
   refused = 66,  // code is an errno, text says why and what to do
   found = 67,    // answer to resolve: generation, and uid, gid, pid of the owner
   introduction =
-      68,     // event: name, port, uid, gid, pid of the other side, 2 or 3 descriptors: the third its pidfd
-  news = 69,  // event of a watch: name, code (NameNews), generation, uid, gid, pid
-  kept = 70,  // before the done of a reclaim: text (the label), port, 2 descriptors
+      68,       // event: name, port, uid, gid, pid of the other side, 2 or 3 descriptors: the third its pidfd
+  news = 69,    // event of a watch: name, code (NameNews), generation, uid, gid, pid
+  kept = 70,    // before the done of a reclaim: text (the label), port, 2 descriptors
+  listed = 71,  // before the done of a list: name, generation (0: nobody has it), uid, gid, pid, duration,
+                // code: pending
 };
 
 enum class NameNews : std::uint32_t { appeared = 1, gone = 2, replaced = 3 };

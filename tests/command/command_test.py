@@ -2,26 +2,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the portolan command beside programs that use the library, and checks what it says against what they know.
 
-usage: command_test.py PORTOLAN FIXTURE [CASE...]
+usage: command_test.py PORTOLAN PORTOLAND FIXTURE [CASE...]
 """
 import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 
-PORTOLAN, FIXTURE = sys.argv[1:3]
+PORTOLAN, PORTOLAND, FIXTURE = sys.argv[1:4]
 PATIENCE_S = 60
 MARK = str(os.getpid())  # in the labels of this run
+
+
+# A socket's path has 107 bytes.
+SHORT = "/tmp" if len(tempfile.gettempdir()) > 50 else None
+
+
+def wait_until(condition, said):
+    """Until it holds; what is said else is what was seen last."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"it never came to this: {said()}")
+        time.sleep(0.02)
 
 
 def portolan(*arguments, code=0, stdin=None, **environment):
     done = subprocess.run([PORTOLAN, *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=PATIENCE_S, env=os.environ | environment)
-    if done.returncode != code:
+    if code is not None and done.returncode != code:
         raise AssertionError(f"portolan {arguments}: exit status {done.returncode}, not {code}: {done.stderr.decode()}")
     return done.stdout.decode()
 
@@ -37,9 +52,9 @@ def holds(condition, what):
 
 
 @contextlib.contextmanager
-def fixture():
+def fixture(*options):
     """Its process, and what it says of each label: id, messages and bytes posted on port1."""
-    with subprocess.Popen([FIXTURE, MARK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([FIXTURE, MARK, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         known = {}
         for line in process.stdout:
             if line == "ready\n":
@@ -51,13 +66,13 @@ def fixture():
 
 @contextlib.contextmanager
 def address():
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=SHORT) as directory:
         yield f"unix:{pathlib.Path(directory)}/socket"
 
 
 @contextlib.contextmanager
-def started(*arguments):
-    process = subprocess.Popen([PORTOLAN, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+def started(*arguments, **environment):
+    process = subprocess.Popen([PORTOLAN, *arguments], env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, bufsize=1)
     with process:
         try:
@@ -218,12 +233,136 @@ def run_is_a_worker_under_the_command():
     portolan("run", "--", "/nonexistent/program", stdin=b"", code=2)
 
 
+@contextlib.contextmanager
+def daemon():
+    """PORTOLAN_SOCKET of a portoland of this test's own."""
+    with tempfile.TemporaryDirectory(dir=SHORT) as directory:
+        where = f"{directory}/portolan.sock"
+        with subprocess.Popen([PORTOLAND, "--socket", where], stderr=subprocess.PIPE, text=True) as process:
+            process.stderr.readline()  # listening
+            try:
+                yield where
+            finally:
+                process.kill()
+
+
+def names_tells_who_has_which_and_who_is_waited_for():
+    with daemon() as where, started("listen", "org.example.here", PORTOLAN_SOCKET=where) as listener, \
+            started("connect", "org.example.none", PORTOLAN_SOCKET=where):
+        def names():
+            return json.loads(portolan("names", "--json", code=None, PORTOLAN_SOCKET=where))
+        wait_until(lambda: len(names()) == 2, names)
+        here, none = names()
+        equal((here["name"], here["pid"], here["uid"], here["pending"]),
+              ("org.example.here", listener.pid, os.geteuid(), 0))
+        holds(here["seconds"] >= 0 and here["generation"] > 0, here)
+        equal((none["name"], none["registered"], none["pending"]), ("org.example.none", False, 1))
+        text = portolan("names", "org.*", PORTOLAN_SOCKET=where)
+        holds(f"portolan[{listener.pid}]" in text and "1 wait for it" in text, text)
+        portolan("names", "com.*", code=1, PORTOLAN_SOCKET=where)
+    portolan("names", code=2, PORTOLAN_SOCKET="/nonexistent/socket")
+
+
+def top_shows_rates_and_sorts_without_a_terminal():
+    with fixture("flow") as (process, known):
+        text = portolan("top", "-n", "2", "--interval", "200", "--label", f"*-{MARK}", "--sort", "unread")
+        first, second = text.split("\n\n")
+        for look in first, second:
+            holds("3 channels, 1 processes" in look and "by unread" in look, look)
+        rows = second.splitlines()[2:]
+        equal([row.split()[1].split("-")[0] for row in rows], ["busy", "moved", "flow"])
+        holds("\u2588" in rows[2], rows[2])  # its busiest look
+        holds(">= " in rows[0], rows[0])
+        process.stdin.close()
+
+
+def top_is_driven_by_keys_in_a_terminal():
+    with fixture("flow") as (process, known), tempfile.TemporaryDirectory(dir=SHORT) as directory:
+        def tmux(*arguments):
+            return subprocess.run(["tmux", "-S", f"{directory}/tmux", "-f", "/dev/null", *arguments], check=True,
+                                  stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S).stdout
+        tmux("new-session", "-d", "-x", "150", "-y", "12",
+             f"{PORTOLAN} top --interval 100 --label '*-{MARK}'; echo left with $?; cat")
+        try:
+            def screen():
+                return tmux("capture-pane", "-p")
+            def order():
+                return [line.split()[1].split("-")[0] for line in screen().splitlines()[2:5] if line.strip()]
+            wait_until(lambda: order()[:1] == ["flow"] and "by rate" in screen(), screen)
+            tmux("send-keys", "u")
+            wait_until(lambda: order() == ["busy", "moved", "flow"] and "by unread" in screen(), screen)
+            tmux("send-keys", "h")
+            wait_until(lambda: "space pause" in screen(), screen)
+            tmux("send-keys", "h", " ")
+            wait_until(lambda: "paused" in screen() and "space pause" not in screen(), screen)
+            tmux("send-keys", "l", "Down")
+            wait_until(lambda: order() == ["flow", "moved"] or order() == ["busy", "flow", "moved"], screen)
+            tmux("resize-window", "-x", "60", "-y", "12")
+            tmux("send-keys", "+")
+            wait_until(lambda: all(len(line) <= 60 for line in screen().splitlines()), screen)
+            tmux("send-keys", "q")
+            wait_until(lambda: screen().startswith("left with 0"), screen)  # and the screen is as it was
+        finally:
+            tmux("kill-server")
+        process.stdin.close()
+
+
+def the_graph_is_drawn_by_graphviz_and_again_while_it_is_watched():
+    with fixture() as (process, known), tempfile.TemporaryDirectory() as directory:
+        here = ["graph", "--pid", str(process.pid), "--interval", "0"]
+        if shutil.which("dot") is None:
+            portolan(*here, "--format", "svg", code=2)
+            return
+        holds("<svg" in portolan(*here, "--format", "svg"), "an SVG")
+        picture = pathlib.Path(directory, "channels.png")
+        portolan(*here, "-o", str(picture))
+        holds(picture.read_bytes().startswith(b"\x89PNG"), "a PNG, as its name says")
+        picture = pathlib.Path(directory, "channels.svg")
+        with started(*here, "--watch", "-o", str(picture)):
+            wait_until(picture.exists, str)
+            before = picture.stat().st_ino
+            wait_until(lambda: picture.stat().st_ino != before, lambda: "no second picture")
+        process.stdin.close()
+
+
+def a_core_dump_tells_what_the_process_had_in_its_channels():
+    gdb = shutil.which("gdb")
+    if gdb is None:
+        return
+    with fixture() as (process, known), tempfile.TemporaryDirectory() as directory:
+        core = f"{directory}/core"
+        live = {name: portolan("dump", known[name][0], "--json") for name in known}
+        made = subprocess.run([gdb, "--batch", "-nx", "-iex", "set debuginfod enabled off", "-p", str(process.pid),
+                               "-ex", f"generate-core-file {core}"], capture_output=True, text=True, timeout=PATIENCE_S)
+        process.stdin.close()
+        process.wait(PATIENCE_S)
+        if not os.path.exists(core):
+            print(f"left out: no process may be debugged here: {made.stderr}")
+            return
+        seen = json.loads(portolan("ls", "--core", core, "--json"))
+        equal(sorted(one["label"].split("-")[0] for one in seen), ["busy", "moved"])
+        equal(seen[0]["a"]["pid"], process.pid)
+        for name in known:
+            equal(portolan("dump", known[name][0], "--json", "--core", core), live[name])
+        equal(len(portolan("tail", f"busy-{MARK}", "--core", core).splitlines()), 10)
+        holds("4 messages" in portolan("stat", f"busy-{MARK}", "--core", core), "stat of a dump")
+        pathlib.Path(directory, "broken").write_bytes(pathlib.Path(core).read_bytes()[:5000])
+        portolan("ls", "--core", f"{directory}/broken", code=2)
+        portolan("ls", "--core", PORTOLAN, code=2)
+
+
+def bench_measures_between_two_processes():
+    found = json.loads(portolan("bench", "--seconds", "0.02", "--json"))
+    holds(all(value > 0 for value in found.values()) and len(found) == 8, found)
+    holds("round trip, both awake" in portolan("bench", "--seconds", "0.02"), "a table for people")
+
+
 CASES = [value for name, value in list(globals().items())
          if callable(value) and getattr(value, "__module__", "") == "__main__"
-         and name not in {"portolan", "equal", "holds", "fixture", "address", "started"}]
+         and name not in {"portolan", "equal", "holds", "fixture", "address", "started", "daemon", "wait_until"}]
 
 if __name__ == "__main__":
-    wanted = set(sys.argv[3:])
+    wanted = set(sys.argv[4:])
     failed = 0
     for case in CASES:
         if wanted and case.__name__ not in wanted:

@@ -3,10 +3,14 @@
 // A program with channels in known states, for the tests of the portolan command: it says what it knows of
 // them on stdout, as lines `label id posted received`, then `ready`, and lives until its stdin ends. As
 // `echo` it is a worker that answers each message with itself, and ends with code 7 when its port is closed.
+// With a second word there is one more channel, which is busy.
+#include <chrono>
 #include <iostream>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -32,7 +36,18 @@ std::string label_of(const std::string& mark, const char* name) {
   return std::string(name) + "-" + mark;
 }
 
-int keep_channels(const std::string& mark) {
+// A channel that is busy until the process ends.
+void keep_flowing(const std::string& label) {
+  MessageChannel flow({.label = label});
+  for (;;) {
+    for (int i = 0; i < 10; ++i) flow.port1.post_message("flows");
+    for (int i = 0; i < 10; ++i) static_cast<void>(flow.port2.receive());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+int keep_channels(const std::string& mark, bool flows) {
+  if (flows) std::thread(keep_flowing, label_of(mark, "flow")).detach();
   MessageChannel busy({.limit_bytes = 1 << 20, .label = label_of(mark, "busy")});
   for (int i = 0; i < 5; ++i) busy.port1.post_message("message " + std::to_string(i));
   static_cast<void>(busy.port2.receive());
@@ -52,6 +67,7 @@ int keep_channels(const std::string& mark) {
   std::string line;
   while (std::getline(std::cin, line)) {
   }
+  if (flows) ::_exit(0);  // a thread is still at it
   return 0;
 }
 
@@ -59,5 +75,5 @@ int keep_channels(const std::string& mark) {
 
 int main(int argc, char** argv) {
   const std::string_view what = argc > 1 ? argv[1] : "";
-  return what == "echo" ? echo() : keep_channels(std::string(what));
+  return what == "echo" ? echo() : keep_channels(std::string(what), argc > 2);
 }

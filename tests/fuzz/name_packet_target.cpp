@@ -40,6 +40,8 @@ std::vector<Input> seeds() {
   seed(NameKind::enlist, "org.example.render", "", 0);
   seed(NameKind::introduce, "org.example.render", "", 2);
   seed(NameKind::watch, "org.*.render", "", 0);
+  seed(NameKind::list, "*", "", 0);
+  seed(NameKind::listed, "org.example.render", "", 0);
   seed(NameKind::keep, "org.example.render", "client 7", 2);
   seed(NameKind::refused, "", "the policy says no; ask for more", 0);
   seed(NameKind::introduction, "org.example.render", "", 3);

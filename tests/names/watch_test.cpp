@@ -78,6 +78,32 @@ TEST_CASE("a watch in a loop survives its broker: who registers again is replace
   CHECK_THROWS_AS(static_cast<void>(watch.next_for(0s)), InvalidStateError);
 }
 
+TEST_CASE("a list tells who has which name, since when, and who is waited for") {
+  BrokerProcess broker;
+  const PortCensus census;
+  CHECK(list_names().empty());
+  std::optional<Listener> one(std::in_place, "org.example.one"), other(std::in_place, "com.example.other");
+  ConnectAttempt waits("org.example.none", {.deadline = kPatience});
+  CHECK_FALSE(waits.poll());
+  std::vector<ListedName> names;
+  REQUIRE(wait_until([&] {
+    names = list_names("org.*");
+    return names.size() == 2;
+  }));
+  CHECK(names[0].name == "org.example.none");
+  CHECK(names[0].generation == 0);
+  CHECK(names[0].pending == 1);
+  CHECK(names[1].name == "org.example.one");
+  CHECK(names[1].generation == one->generation());
+  CHECK(names[1].owner.pid == static_cast<std::uint32_t>(::getpid()));
+  CHECK(names[1].owner.uid == ::geteuid());
+  CHECK(names[1].age > 0ns);
+  CHECK(names[1].pending == 0);
+  CHECK(list_names().size() == 3);
+  one.reset();
+  CHECK(wait_until([&] { return list_names("*.one").empty(); }));
+}
+
 TEST_CASE("a pattern that is none is refused with what one looks like") {
   std::string text;
   try {
