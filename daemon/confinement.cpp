@@ -87,6 +87,7 @@ bool filter_system_calls() noexcept {
       SCMP_SYS(lstat),
       SCMP_SYS(madvise),
       SCMP_SYS(membarrier),
+      SCMP_SYS(memfd_create),
       SCMP_SYS(mmap),
       SCMP_SYS(mprotect),
       SCMP_SYS(mremap),

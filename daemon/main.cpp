@@ -77,7 +77,10 @@ int run(const Arguments& arguments) {
   const unsigned long descriptors = raise_descriptor_limit();
   BrokerOptions options;
   options.socket = place_of_socket(arguments);
-  options.listening = passed_socket();
+  Passed passed = passed_descriptors();
+  options.listening = std::move(passed.socket);
+  options.restored = std::move(passed.stored);
+  options.store = descriptor_store();
   options.permissions = arguments.system ? 0666 : 0600;
   options.policy_file = arguments.policy;
   options.service_directory = arguments.services;

@@ -4,13 +4,23 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include <portolan/broker.hpp>
 #include <portolan/file_descriptor.hpp>
 
 namespace portolan::daemon {
 
-/// The socket that was passed in; owns none if there is none. Throws PortError if there are several.
-[[nodiscard]] FileDescriptor passed_socket();
+/// What was passed in: a socket to listen at, if there is one, and what a daemon before this one has stored.
+struct Passed {
+  FileDescriptor socket;
+  std::vector<StoredDescriptor> stored;
+};
+/// Throws PortError if there are several sockets.
+[[nodiscard]] Passed passed_descriptors();
+
+/// Empty if nobody would store anything.
+[[nodiscard]] DescriptorStore descriptor_store();
 
 /// As sd_notify(3) has it.
 void notify(const std::string& state) noexcept;

@@ -9,6 +9,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <portolan/broker_limits.hpp>
 #include <portolan/callback.hpp>
@@ -24,6 +25,14 @@ class Core;
 
 inline namespace v1 {
 
+/// A descriptor that outlives the broker, with whoever has started it.
+struct StoredDescriptor {
+  std::string name;
+  FileDescriptor descriptor;
+};
+/// Stores a duplicate of a descriptor under a name; of -1: forgets what is stored there.
+using DescriptorStore = Callback<void(std::string_view name, int descriptor)>;
+
 struct BrokerOptions {
   std::string socket = {};        ///< path to listen at; empty with `listening`
   FileDescriptor listening = {};  ///< a socket that somebody else (systemd) has bound, in place of a path
@@ -32,6 +41,8 @@ struct BrokerOptions {
   std::string service_directory =
       {};  ///< a file NAME.service for each that is started on demand; empty: none
   BrokerLimits limits = {};
+  DescriptorStore store = {};                   ///< has what is kept outlive this broker; empty: it does not
+  std::vector<StoredDescriptor> restored = {};  ///< what the broker before this one has stored
   Callback<void(LogLevel, std::string_view)> log =
       {};  ///< one line of `event key=value ...` each, never a flood
 };
@@ -39,7 +50,8 @@ struct BrokerOptions {
 /// Names and custody at one socket. One thread at a time; nothing here waits for a program.
 ///
 /// Death: channels that are open do not notice. Names are registered again by their listeners when there is
-/// another broker at the socket; what it kept is kept again by its owners.
+/// another broker at the socket. What it kept is kept by the next one if there is a store, else until its
+/// owners keep it again.
 class PORTOLAN_API Broker {
  public:
   /// Throws PortError: the socket is in use or cannot be made, or a file has a mistake, which is named with
@@ -47,8 +59,8 @@ class PORTOLAN_API Broker {
   explicit Broker(BrokerOptions options);
   Broker(Broker&& other) noexcept;
   Broker& operator=(Broker&& other) noexcept;
-  /// Every connection is closed. What was kept is let go of without a word: its owner goes on, or its peers
-  /// see the end.
+  /// Every connection is closed. What was kept stays with the store, for the next broker; without one it is
+  /// let go of without a word: its owner goes on, or its peers see the end.
   ~Broker();
 
   /// Serves until stop is requested.

@@ -33,8 +33,10 @@ Policy policy_of(const std::string& file) {
 Core::Core(BrokerOptions options)
     : policy_file_(options.policy_file),
       office_(options.limits, policy_of(policy_file_), Log(std::move(options.log))),
-      names_(office_, [this](const std::string& name) { services_.want(name); }),
-      custody_(office_),
+      names_(
+          office_, [this](const std::string& name) { services_.want(name); },
+          [this](const std::string& name) { services_.registered(name); }),
+      custody_(office_, CustodyStore(std::move(options.store))),
       services_(
           office_, names_,
           [this](const std::string& name) { return names_.is_wanted(name) || custody_.holds_for(name); },
@@ -44,6 +46,8 @@ Core::Core(BrokerOptions options)
        {std::pair{listening_.get(), Tag::listening}, {timer_.descriptor(), Tag::timer}})
     if (const auto error = office_.epoll.add(descriptor, os::kReadable, tag_of(tag, 0)))
       throw PortError(error, "Broker(): " + error.message());
+  custody_.restore(std::move(options.restored));
+  set_timer();
   enrol();
 }
 

@@ -22,7 +22,49 @@ std::string fields_of(const std::pair<std::string, std::string>& key) {
 
 }  // namespace
 
-Custody::Custody(Office& office) : office_(office) {}
+Custody::Custody(Office& office, CustodyStore store) : office_(office), store_(std::move(store)) {}
+
+// As a keep of its owner, so that the next broker reads it as one.
+wire::NamePacket Custody::record_of(const Key& key, const Kept& kept) const {
+  wire::NamePacket record;
+  record.kind = wire::NameKind::keep;
+  record.name = key.first;
+  record.text = key.second;
+  record.code = kept.handed_on ? 1 : 0;
+  record.uid = kept.uid;
+  record.pid = owners_.at(kept.owner).process->pid;
+  record.duration_ns = kept.duration_ns;
+  record.descriptor_count = 2;
+  record.port = port::describe(kept.parcel);
+  return record;
+}
+
+void Custody::restore(std::vector<StoredDescriptor> found) {
+  for (CustodyStore::Restored& each : store_.restore(std::move(found))) {
+    if (!office_.accounts.charge(each.record.uid, Resource::kept_ports, 1)) {
+      store_.remove(each.stored);
+      continue;
+    }
+    const bool lives = static_cast<bool>(each.owner);
+    Owner owner{++last_owner_, std::make_shared<Process>(Process{std::move(each.owner), each.record.pid}), 0,
+                !lives, 1};
+    if (lives)
+      static_cast<void>(
+          office_.epoll.add(owner.process->pidfd.get(), os::kReadable, tag_of(Tag::owner, owner.id)));
+    owners_.emplace(owner.id, owner);
+    const Key key{each.record.name, each.record.text};
+    // Stored twice, where the broker was killed as it replaced one.
+    if (const auto twice = kept_.find(key); twice != kept_.end()) let_go(twice);
+    Kept kept{std::move(each.parcel), each.record.uid, owner.id, each.record.duration_ns,
+              each.record.code != 0};
+    kept.stored = std::move(each.stored);
+    const auto place = kept_.insert_or_assign(key, std::move(kept)).first;
+    office_.log.say(LogLevel::info, "port_restored",
+                    fields_of(key) + " uid=" + std::to_string(place->second.uid));
+    if (!lives) orphan(place);
+  }
+  if (!kept_.empty()) sweep_ = office_.after(kSweepNs, [this] { sweep(); });
+}
 
 void Custody::disown() noexcept {
   for (auto& [key, kept] : kept_)
@@ -52,20 +94,24 @@ void Custody::release_owner(std::uint64_t owner) noexcept {
 
 Custody::Entry Custody::let_go(Entry kept) noexcept {
   office_.cancel(kept->second.deadline);
+  store_.remove(kept->second.stored);
   office_.accounts.refund(kept->second.uid, Resource::kept_ports, 1);
   release_owner(kept->second.owner);
   return kept_.erase(kept);
 }
 
-port::Custody Custody::look(Kept& kept) noexcept {
+port::Custody Custody::look(Entry entry) noexcept {
+  Kept& kept = entry->second;
   const std::uint64_t before = kept.parcel.expected_generation;
   const port::Custody found = kept.handed_on ? port::read_generation_after_successor(kept.parcel)
                                              : port::read_present_generation(kept.parcel);
   // An odd one is looked at again: it stands for a move that may still end as it began.
   if (found != port::Custody::recoverable)
     kept.parcel.expected_generation = before;
-  else if (kept.parcel.expected_generation != before)
+  else if (kept.parcel.expected_generation != before) {
     kept.handed_on = false;
+    store_.update(kept.stored, record_of(entry->first, kept));
+  }
   return found;
 }
 
@@ -92,7 +138,7 @@ void Custody::keep(Connection& from, const wire::NamePacket& request,
   if (const auto found = kept_.find(key); found != kept_.end()) {
     const Owner& owner = owners_.at(found->second.owner);
     const bool own = owner.process->pid == from.process->pid && !owner.ended;
-    if (!own && look(found->second) != port::Custody::someone_elses)
+    if (!own && look(found) != port::Custody::someone_elses)
       return office_.refuse(from, request, std::errc::file_exists,
                             "another port is kept under this label; reclaim it first, or use another label");
     let_go(found);
@@ -102,8 +148,10 @@ void Custody::keep(Connection& from, const wire::NamePacket& request,
                           "this user has as many ports in custody as portoland keeps; raise --kept-ports");
   Owner& owner = owner_of(from);
   ++owner.ports;
-  kept_[key] = {std::move(parcel), from.who.uid, owner.id,
-                std::min(request.duration_ns, office_.limits.custody_ms * kNsPerMs)};
+  Kept& kept = kept_[key];
+  kept = {std::move(parcel), from.who.uid, owner.id,
+          std::min(request.duration_ns, office_.limits.custody_ms * kNsPerMs)};
+  kept.stored = store_.put(kept.parcel, record_of(key, kept), owner.process->pidfd.get());
   if (sweep_ == TimerId::none) sweep_ = office_.after(kSweepNs, [this] { sweep(); });
   office_.log.say(LogLevel::debug, "port_kept", from.fields() + " " + fields_of(key));
   wire::NamePacket done;
@@ -149,7 +197,7 @@ void Custody::owner_ended(std::uint64_t owner) {
 }
 
 void Custody::orphan(Entry kept) {
-  if (port::closed_by_owner(kept->second.parcel) || look(kept->second) == port::Custody::someone_elses) {
+  if (port::closed_by_owner(kept->second.parcel) || look(kept) == port::Custody::someone_elses) {
     let_go(kept);
     return;
   }
@@ -232,7 +280,7 @@ bool Custody::hand_over(Connection& successor, const Claim& claim) {
   for (auto kept = kept_.lower_bound({name, {}}); kept != kept_.end() && kept->first.first == name;) {
     const auto present = kept++;
     if (present->second.uid != successor.who.uid) continue;
-    const port::Custody found = look(present->second);
+    const port::Custody found = look(present);
     if (port::closed_by_owner(present->second.parcel) || found == port::Custody::someone_elses) {
       let_go(present);
       continue;
@@ -260,6 +308,8 @@ bool Custody::hand_over(Connection& successor, const Claim& claim) {
     release_owner(std::exchange(present->second.owner, owner->id));
     office_.cancel(present->second.deadline);
     present->second.handed_on = true;
+    store_.change_owner(present->second.stored, record_of(present->first, present->second),
+                        owner->process->pidfd.get());
     ++done.code;
   }
   office_.log.say(LogLevel::info, "reclaimed",
@@ -274,8 +324,7 @@ void Custody::sweep() {
   sweep_ = TimerId::none;
   for (auto kept = kept_.begin(); kept != kept_.end();) {
     const auto present = kept++;
-    if (port::closed_by_owner(present->second.parcel) ||
-        look(present->second) == port::Custody::someone_elses)
+    if (port::closed_by_owner(present->second.parcel) || look(present) == port::Custody::someone_elses)
       let_go(present);
   }
   if (!kept_.empty()) sweep_ = office_.after(kSweepNs, [this] { sweep(); });

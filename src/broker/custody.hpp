@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/custody_store.hpp"
 #include "broker/office.hpp"
 #include "port/parcel.hpp"
 
@@ -18,10 +19,12 @@ namespace portolan::broker {
 
 class Custody {
  public:
-  explicit Custody(Office& office);
+  Custody(Office& office, CustodyStore store);
   Custody(const Custody&) = delete;
   Custody& operator=(const Custody&) = delete;
 
+  /// What the broker before this one has left with the store.
+  void restore(std::vector<StoredDescriptor> found);
   void keep(Connection& from, const wire::NamePacket& request, std::vector<FileDescriptor> descriptors);
   void reclaim(Connection& from, const wire::NamePacket& request);
   void drop(Connection& from, const wire::NamePacket& request);
@@ -51,6 +54,7 @@ class Custody {
     std::uint64_t duration_ns = 0;
     bool handed_on = false;  // to its owner, who was to recover it
     TimerId deadline = TimerId::none;
+    CustodyStore::Stored stored = {};
   };
   using Key = std::pair<std::string, std::string>;  // name, label
   using Entry = std::map<Key, Kept>::iterator;
@@ -60,10 +64,11 @@ class Custody {
     TimerId deadline;
   };
 
+  [[nodiscard]] wire::NamePacket record_of(const Key& key, const Kept& kept) const;
   Owner& owner_of(const Connection& connection);
   void release_owner(std::uint64_t owner) noexcept;
   Entry let_go(Entry kept) noexcept;
-  [[nodiscard]] port::Custody look(Kept& kept) noexcept;
+  [[nodiscard]] port::Custody look(Entry entry) noexcept;
   void orphan(Entry kept);
   void expire(const Key& key);
   [[nodiscard]] bool ready_for(const Connection& successor, const std::string& name) const noexcept;
@@ -72,6 +77,7 @@ class Custody {
   void sweep();
 
   Office& office_;
+  CustodyStore store_;
   std::map<Key, Kept> kept_;
   std::map<std::uint64_t, Owner> owners_;
   std::uint64_t last_owner_ = 0;

@@ -19,9 +19,10 @@ constexpr std::size_t kMostRemembered = 1024;  // names that are gone and were s
 }  // namespace
 
 // From the clock, so that a broker's generations follow those of the one before it.
-Names::Names(Office& office, Wanted wanted)
+Names::Names(Office& office, Wanted wanted, Enlisted enlisted)
     : office_(office),
       wanted_(std::move(wanted)),
+      enlisted_(std::move(enlisted)),
       last_generation_(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
                                                       std::chrono::system_clock::now().time_since_epoch())
                                                       .count())) {}
@@ -82,6 +83,7 @@ void Names::enlist(Connection& from, const wire::NamePacket& request) {
   office_.answer(from, request, about(wire::NameKind::done, request.name, name));
   tell_watchers(before ? wire::NameNews::replaced : wire::NameNews::appeared, request.name, name);
   wake(request.name, name);
+  enlisted_(request.name);
 }
 
 void Names::withdraw(Connection& from, const wire::NamePacket& request) {

@@ -16,7 +16,9 @@ class Names {
  public:
   /// Somebody asks for a name that nobody has: perhaps it can be started.
   using Wanted = Callback<void(const std::string& name)>;
-  Names(Office& office, Wanted wanted);
+  /// Somebody has it now.
+  using Enlisted = Callback<void(const std::string& name)>;
+  Names(Office& office, Wanted wanted, Enlisted enlisted);
 
   void enlist(Connection& from, const wire::NamePacket& request);
   void withdraw(Connection& from, const wire::NamePacket& request);
@@ -56,6 +58,7 @@ class Names {
 
   Office& office_;
   Wanted wanted_;
+  Enlisted enlisted_;
   std::uint64_t last_generation_;
   std::map<std::string, Name> names_;
   std::map<std::string, std::vector<Waiting>> waiting_;

@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::string_view kSuffix = ".service";
 constexpr std::uint64_t kFirstDelayNs = 100'000'000;
-constexpr std::uint32_t kMostFailures = 5;
+constexpr std::uint32_t kMostFruitless = 5;
+constexpr std::uint32_t kMostDoublings = 6;
 constexpr std::int64_t kLongEnoughNs = 10'000'000'000;
 
 std::string_view trimmed(std::string_view text) {
@@ -149,6 +150,10 @@ void Services::start(const std::string& name, Service& service) {
     office_.log.say(LogLevel::error, "service_unwatched", "name=" + name);
 }
 
+void Services::registered(const std::string& name) noexcept {
+  if (const auto found = services_.find(name); found != services_.end()) found->second.fruitless = 0;
+}
+
 void Services::ended(std::uint64_t id) {
   for (auto& [name, service] : services_) {
     if (service.id != id || !service.process.pidfd) continue;
@@ -167,17 +172,18 @@ void Services::try_again(const std::string& name, Service& service, const std::s
   ++service.failures;
   office_.log.say(LogLevel::warning, "service_failed",
                   "name=" + name + " times=" + std::to_string(service.failures) + " why=\"" + why + "\"");
-  if (service.failures >= kMostFailures) {
-    service.failures = 0;
-    return names_.give_up(name, "its service was started " + std::to_string(kMostFailures) +
+  if (++service.fruitless >= kMostFruitless) {
+    service.failures = service.fruitless = 0;
+    return names_.give_up(name, "its service was started " + std::to_string(kMostFruitless) +
                                     " times and did not register it (" + why + "); look at portoland's log");
   }
-  service.again = office_.after(kFirstDelayNs << (service.failures - 1), [this, name] {
-    const auto found = services_.find(name);
-    if (found == services_.end()) return;
-    found->second.again = TimerId::none;
-    if (needed_(name)) start(name, found->second);
-  });
+  service.again =
+      office_.after(kFirstDelayNs << std::min(service.failures - 1, kMostDoublings), [this, name] {
+        const auto found = services_.find(name);
+        if (found == services_.end()) return;
+        found->second.again = TimerId::none;
+        if (needed_(name)) start(name, found->second);
+      });
 }
 
 }  // namespace portolan::broker

@@ -43,6 +43,8 @@ class Services {
   void read_files();
   /// Somebody waits for the name.
   void want(const std::string& name);
+  /// Somebody has registered the name.
+  void registered(const std::string& name) noexcept;
   /// The pidfd of one of them is readable.
   void ended(std::uint64_t id);
 
@@ -54,7 +56,8 @@ class Services {
     std::uint64_t id = 0;
     os::SpawnedProcess process;  // no pidfd: it does not run
     std::int64_t started_ns = 0;
-    std::uint32_t failures = 0;  // in a row, without having registered
+    std::uint32_t failures = 0;   // short lives in a row: each is followed by a longer pause
+    std::uint32_t fruitless = 0;  // those of them in a row that did not register the name
     TimerId again = TimerId::none;
   };
 
