@@ -39,6 +39,7 @@ struct Connection {
   std::shared_ptr<Process> process;
   bool greeted = false;
   bool doomed = false;
+  bool put_off = false;  // its user has had its part for now: nothing is read
   std::deque<Outgoing> outgoing;
   std::uint64_t queued_bytes = 0;
   TimerId silence = TimerId::none;  // until it has said hello, and while it does not read

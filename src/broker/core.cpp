@@ -117,6 +117,7 @@ void Core::handle(const os::ReadyTag& ready) {
       Connection* const connection = office_.find(id);
       if (connection == nullptr) return;
       if ((ready.events & os::kWritable) != 0) office_.flush(*connection);
+      if (pace_.is_over(connection->who.uid, os::monotonic_ns())) return put_off(*connection, ready.events);
       if ((ready.events & (os::kReadable | os::kHungUp | os::kFailed)) != 0) read_from(*connection);
       return;
     }
@@ -175,8 +176,32 @@ void Core::accept_one(FileDescriptor socket) {
   });
 }
 
+// Its user has had its part: it is looked at again when there is a new one.
+void Core::put_off(Connection& from, std::uint32_t events) {
+  // A hang-up would be told again and again.
+  if ((events & (os::kHungUp | os::kFailed)) != 0) return office_.forget(from);
+  if (std::exchange(from.put_off, true)) return;
+  office_.watch_for_packets(from);
+  put_off_.push_back(from.id);
+  if (put_off_.size() == 1) static_cast<void>(office_.after(Pace::kWindowNs, [this] { take_up(); }));
+}
+
+// As many as may say something now; the others keep their place.
+void Core::take_up() {
+  for (std::uint32_t i = 0; i < Pace::kMostPackets && !put_off_.empty(); ++i) {
+    Connection* const next = office_.find(put_off_.front());
+    put_off_.pop_front();
+    if (next == nullptr) continue;
+    next->put_off = false;
+    office_.watch_for_packets(*next);
+  }
+  if (!put_off_.empty()) static_cast<void>(office_.after(Pace::kWindowNs, [this] { take_up(); }));
+}
+
 void Core::read_from(Connection& from) {
   for (int i = 0; i < kMostPackets && !from.doomed; ++i) {
+    const std::int64_t now_ns = os::monotonic_ns();
+    if (i > 0 && pace_.is_over(from.who.uid, now_ns)) return;
     std::array<std::byte, wire::kMaxNamePacketBytes + 1> space;
     std::vector<FileDescriptor> descriptors;
     const os::ReceivedPacket got =
@@ -186,9 +211,10 @@ void Core::read_from(Connection& from) {
     if (got.kind == Kind::would_block) return;
     if (got.kind == Kind::reset) continue;
     if (got.kind != Kind::packet) {
-      from.doomed = true;  // it has gone, which is nothing to tell
+      office_.forget(from);  // it has gone, which is nothing to tell
       return;
     }
+    pace_.note(from.who.uid, now_ns);
     wire::NamePacket packet;
     std::uint16_t version = 0;
     const auto fault = wire::read_name_packet(std::span(space).first(got.size_bytes), packet, version);
@@ -275,6 +301,7 @@ void Core::set_timer() noexcept {
 }
 
 void Core::bury_doomed() noexcept {
+  if (!std::exchange(office_.some_doomed, false)) return;
   for (auto each = office_.connections.begin(); each != office_.connections.end();) {
     Connection& connection = each->second;
     if (!connection.doomed) {

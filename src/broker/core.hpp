@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "broker/custody.hpp"
 #include "broker/names.hpp"
 #include "broker/office.hpp"
+#include "broker/pace.hpp"
 #include "broker/services.hpp"
 #include "os/deadline_timer.hpp"
 #include "os/local_socket.hpp"
@@ -39,6 +41,8 @@ class Core final : public port::ForkGuarded {
   void accept_some();
   void accept_one(FileDescriptor socket);
   void read_from(Connection& from);
+  void put_off(Connection& from, std::uint32_t events);
+  void take_up();
   void obey(Connection& from, const wire::NamePacket& packet, std::vector<FileDescriptor> descriptors);
   void greet(Connection& from, const wire::NamePacket& hello);
   void run_timers();
@@ -58,6 +62,8 @@ class Core final : public port::ForkGuarded {
   std::uint64_t inode_ = 0;  // of the socket's file, if it is ours to remove
   std::uint64_t last_connection_ = 0;
   bool paused_ = false;
+  Pace pace_;
+  std::deque<std::uint64_t> put_off_;  // connections of users who have had their part
 };
 
 }  // namespace portolan::broker

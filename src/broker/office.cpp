@@ -47,8 +47,7 @@ bool Office::send(Connection& to, const wire::NamePacket& packet, std::vector<Fi
   to.queued_bytes += out.bytes.size();
   to.outgoing.push_back(std::move(out));
   if (to.outgoing.size() == 1) {
-    static_cast<void>(
-        epoll.modify(to.socket.get(), os::kReadable | os::kWritable, tag_of(Tag::connection, to.id)));
+    watch_for_packets(to);
     watch_for_silence(to);
   }
   return true;
@@ -72,10 +71,16 @@ void Office::flush(Connection& to) {
   }
   if (to.outgoing.empty()) {
     cancel(to.silence);
-    static_cast<void>(epoll.modify(to.socket.get(), os::kReadable, tag_of(Tag::connection, to.id)));
+    watch_for_packets(to);
   } else if (some) {
     watch_for_silence(to);
   }
+}
+
+void Office::watch_for_packets(Connection& connection) {
+  const std::uint32_t events =
+      (connection.put_off ? 0U : os::kReadable) | (connection.outgoing.empty() ? 0U : os::kWritable);
+  static_cast<void>(epoll.modify(connection.socket.get(), events, tag_of(Tag::connection, connection.id)));
 }
 
 void Office::watch_for_silence(Connection& connection) {
@@ -94,7 +99,8 @@ void Office::refuse(Connection& to, const wire::NamePacket& request, std::errc w
 }
 
 void Office::doom(Connection& connection, const char* event, const std::string& why) {
-  if (std::exchange(connection.doomed, true)) return;
+  if (connection.doomed) return;
+  forget(connection);
   log.say(LogLevel::warning, event, connection.fields() + " why=\"" + why + "\"");
 }
 

@@ -47,6 +47,13 @@ class Office {
   void refuse(Connection& to, const wire::NamePacket& request, std::errc why, const std::string& text);
   /// What was queued, as far as it goes.
   void flush(Connection& to);
+  /// Waits for what it sends, unless it is put off, and for room if it has not taken everything.
+  void watch_for_packets(Connection& connection);
+  /// Without a word: it has gone itself.
+  void forget(Connection& connection) noexcept {
+    connection.doomed = true;
+    some_doomed = true;
+  }
   /// It is closed once nobody uses it any more in this turn.
   void doom(Connection& connection, const char* event, const std::string& why);
 
@@ -60,6 +67,7 @@ class Office {
   os::Epoll epoll;
   port::Timers timers;
   std::map<std::uint64_t, Connection> connections;
+  bool some_doomed = false;  // so that a turn does not look through thousands for nothing
 
  private:
   void watch_for_silence(Connection& connection);

@@ -10,6 +10,7 @@
 #include <portolan/error.hpp>
 
 #include "broker/accounts.hpp"
+#include "broker/pace.hpp"
 #include "broker/policy.hpp"
 
 using namespace portolan;
@@ -63,6 +64,26 @@ TEST_CASE("what is refunded may be had again, and a user with nothing leaves no 
   CHECK(accounts.size() == 1);
   accounts.refund(1, Resource::names, 10);
   CHECK(accounts.size() == 0);
+}
+
+TEST_CASE("a user gets all of a broker's time while it is alone, and beside another one its part") {
+  Pace pace;
+  std::int64_t now = 5 * Pace::kPresentNs;
+  const auto talk = [&](std::uint32_t uid) {
+    for (std::uint32_t i = 0; i < Pace::kMostPackets; ++i) pace.note(uid, now);
+  };
+  talk(1);
+  CHECK_FALSE(pace.is_over(1, now));
+  pace.note(2, now);
+  CHECK(pace.is_over(1, now));
+  CHECK_FALSE(pace.is_over(2, now));
+  now += Pace::kWindowNs;
+  CHECK_FALSE(pace.is_over(1, now));
+  talk(1);
+  CHECK(pace.is_over(1, now));
+  now += Pace::kPresentNs;
+  talk(1);
+  CHECK_FALSE(pace.is_over(1, now));
 }
 
 TEST_CASE("the first rule that matches decides, and without one a broker's user and root may do everything") {
