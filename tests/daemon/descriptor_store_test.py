@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 PORTOLAND, PORTOLAN, NAMES_TEST = sys.argv[1:4]
 PATIENCE_S = 60
@@ -65,15 +66,22 @@ class Systemd:
         passed = {"portoland.socket": self.listening.fileno(), **self.stored}
         self.pid = os.fork()
         if self.pid == 0:
+            self.become_daemon(passed)
+        assert self.ready.wait(PATIENCE_S), "it was never ready"
+
+    def become_daemon(self, passed):
+        try:
+            environment = dict(os.environ, LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(passed)),
+                               LISTEN_FDNAMES=":".join(passed), NOTIFY_SOCKET=self.notices.getsockname())
             above = [os.dup(number) for number in passed.values()]
             for place, number in enumerate(above):
                 above[place] = os.dup2(number, 200 + place, inheritable=False)
             for place, number in enumerate(above):
                 os.dup2(number, 3 + place)
-            environment = dict(os.environ, LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(passed)),
-                               LISTEN_FDNAMES=":".join(passed), NOTIFY_SOCKET=self.notices.getsockname())
             os.execve(PORTOLAND, [PORTOLAND, "--socket", "/nonexistent/unused"], environment)
-        assert self.ready.wait(PATIENCE_S), "it was never ready"
+        finally:
+            traceback.print_exc()
+            os._exit(1)
 
     def end(self, number):
         os.kill(self.pid, number)
