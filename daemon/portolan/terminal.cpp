@@ -22,7 +22,8 @@ namespace {
 constexpr std::string_view kEnter = "\033[?1049h\033[?25l\033[2J";  // another screen, no cursor
 constexpr std::string_view kLeave = "\033[?25h\033[?1049l";
 
-Pressed key_of(std::string_view bytes) noexcept {
+// The first key of those that were pressed, which is taken off them.
+Pressed take_key(std::string& bytes) {
   constexpr std::array<std::pair<std::string_view, Key>, 10> kKnown{{
       {"\033[A", Key::up},
       {"\033OA", Key::up},
@@ -35,9 +36,15 @@ Pressed key_of(std::string_view bytes) noexcept {
       {"\033[F", Key::end},
       {"\033[4~", Key::end},
   }};
-  for (const auto& [sequence, key] : kKnown)
-    if (bytes == sequence) return {key, '\0'};
-  return {Key::other, bytes.empty() || bytes.front() == '\033' ? '\0' : bytes.front()};
+  for (const auto& [sequence, key] : kKnown) {
+    if (!bytes.starts_with(sequence)) continue;
+    bytes.erase(0, sequence.size());
+    return {key, '\0'};
+  }
+  const char letter = bytes.front();
+  // Where an unknown sequence ends is not known either.
+  bytes.erase(0, letter == '\033' ? std::string::npos : 1);
+  return {Key::other, letter == '\033' ? '\0' : letter};
 }
 
 }  // namespace
@@ -86,6 +93,7 @@ void Terminal::show(const std::string& lines) {
 }
 
 std::optional<Pressed> Terminal::key(std::chrono::milliseconds patience) {
+  if (!unread_.empty()) return take_key(unread_);
   pollfd asked[] = {{STDIN_FILENO, POLLIN, 0}, {interruption_.descriptor(), POLLIN, 0}};
   if (::poll(asked, 2, static_cast<int>(patience.count())) <= 0) return std::nullopt;
   if (asked[1].revents != 0) return Pressed{Key::other, 'q'};
@@ -93,7 +101,8 @@ std::optional<Pressed> Terminal::key(std::chrono::milliseconds patience) {
   const ssize_t got = ::read(STDIN_FILENO, bytes.data(), bytes.size());
   // The terminal is gone: as if somebody had left.
   if (got <= 0) return Pressed{Key::other, 'q'};
-  return key_of(std::string_view(bytes.data(), static_cast<std::size_t>(got)));
+  unread_.assign(bytes.data(), static_cast<std::size_t>(got));
+  return take_key(unread_);
 }
 
 }  // namespace command

@@ -43,6 +43,7 @@ class Terminal {
 
  private:
   Interruption interruption_;
+  std::string unread_;  // keys that were pressed before the last one was asked for
   termios before_{};
 };
 
