@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 namespace {
 
 template <class F>
-std::string refusal(F call) {
+std::string refused_with(F call) {
   try {
     call();
   } catch (const PortError& error) {
@@ -84,22 +84,22 @@ wire::NamePacket greeting_for(const MessagePort& port, const PortHandle& handle,
 }  // namespace
 
 TEST_CASE("an address that is none is refused with what one looks like") {
-  CHECK(says(refusal([] { Listener listener("a name"); }),
+  CHECK(says(refused_with([] { Listener listener("a name"); }),
              {"Listener(\"a name\")", "letters, digits", "unix:PATH"}));
-  CHECK(says(refusal([] { static_cast<void>(connect("unix:")); }), {"connect(\"unix:\")", "no path"}));
-  CHECK(says(refusal([] { static_cast<void>(connect("unix:@x")); }), {"abstract"}));
-  CHECK(says(refusal([] { static_cast<void>(connect("unix:/" + std::string(200, 'x'))); }), {"107"}));
+  CHECK(says(refused_with([] { static_cast<void>(connect("unix:")); }), {"connect(\"unix:\")", "no path"}));
+  CHECK(says(refused_with([] { static_cast<void>(connect("unix:@x")); }), {"abstract"}));
+  CHECK(says(refused_with([] { static_cast<void>(connect("unix:/" + std::string(200, 'x'))); }), {"107"}));
 }
 
 TEST_CASE("connect says where it has tried, for how long, and what to do") {
   const MeetingPlace place;
   const PortCensus census;
-  CHECK(says(refusal([&] { static_cast<void>(connect(place.address("x"), 5ms)); }),
+  CHECK(says(refused_with([&] { static_cast<void>(connect(place.address("x"), 5ms)); }),
              {"connect(\"" + place.address("x") + "\"): there is no such socket at " + place.path("x") +
                   " after 5 ms",
               "start the service"}));
   std::ofstream(place.path("file")) << "no socket";
-  CHECK(says(refusal([&] { static_cast<void>(connect(place.address("file"), 1ms)); }),
+  CHECK(says(refused_with([&] { static_cast<void>(connect(place.address("file"), 1ms)); }),
              {"nobody listens there"}));
   std::error_code error;
   CHECK_FALSE(connect(place.address("x"), -1s, error).is_open());
@@ -115,15 +115,16 @@ TEST_CASE("a socket of another kind is not waited for") {
   std::strcpy(address.sun_path, place.path("x").c_str());
   REQUIRE(::bind(stream.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   REQUIRE(::listen(stream.get(), 1) == 0);
-  CHECK(says(refusal([&] { static_cast<void>(connect(place.address("x"))); }), {"no portolan::Listener"}));
-  CHECK(says(refusal([&] { Listener listener(place.address("x")); }), {"another program listens at"}));
+  CHECK(
+      says(refused_with([&] { static_cast<void>(connect(place.address("x"))); }), {"no portolan::Listener"}));
+  CHECK(says(refused_with([&] { Listener listener(place.address("x")); }), {"another program listens at"}));
 }
 
 TEST_CASE("two listeners do not share a path, and a file is in nobody's way by accident") {
   const MeetingPlace place;
   const PortCensus census;
   std::optional<Listener> first(place.address("x"));
-  CHECK(says(refusal([&] { Listener second(place.address("x")); }),
+  CHECK(says(refused_with([&] { Listener second(place.address("x")); }),
              {"somebody listens at " + place.path("x"), "x.lock", "stop it or use another path"}));
   std::error_code error;
   Listener second(place.address("x"), {}, error);
@@ -133,9 +134,9 @@ TEST_CASE("two listeners do not share a path, and a file is in nobody's way by a
   first.reset();
   Listener third(place.address("x"));
   std::ofstream(place.path("file")) << "mine";
-  CHECK(says(refusal([&] { Listener on_file(place.address("file")); }),
+  CHECK(says(refused_with([&] { Listener on_file(place.address("file")); }),
              {"is there and no socket", "remove it"}));
-  CHECK(says(refusal([&] { Listener nowhere(place.address("no/such")); }),
+  CHECK(says(refused_with([&] { Listener nowhere(place.address("no/such")); }),
              {"No such file or directory", "directory"}));
 }
 
@@ -146,9 +147,9 @@ TEST_CASE("a user whom the file's permissions keep out is told so at once") {
   Listener listener(place.address("x"));
   ChildProcess child = ChildProcess::fork([&] {
     PORTOLAN_CHILD_REQUIRE(become_stranger());
-    const std::string text = refusal([&] { static_cast<void>(connect(place.address("x"))); });
+    const std::string text = refused_with([&] { static_cast<void>(connect(place.address("x"))); });
     PORTOLAN_CHILD_REQUIRE(says(text, {"Permission denied", "ask for access"}));
-    const std::string taken = refusal([&] { Listener second(place.address("x")); });
+    const std::string taken = refused_with([&] { Listener second(place.address("x")); });
     PORTOLAN_CHILD_REQUIRE(says(taken, {"Permission denied"}));
     return 0;
   });
@@ -215,7 +216,7 @@ TEST_CASE("without descriptors who has connected waits, and comes once there are
   port.post_message("patience");
   {
     const FewDescriptors few(2);
-    CHECK(says(refusal([&] { static_cast<void>(listener.try_accept()); }),
+    CHECK(says(refused_with([&] { static_cast<void>(listener.try_accept()); }),
                {"no descriptors", "RLIMIT_NOFILE"}));
   }
   CHECK(listener.accept().port().receive()->text() == "patience");
