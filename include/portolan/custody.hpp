@@ -26,8 +26,8 @@ struct KeepOptions {
 /// reclaim(). When the deadline is over and nobody has come, the peer gets `close` with
 /// CloseReason::owner_gone. If the port is closed, it is held no longer; if it is moved away, within a
 /// second; until then its new owner's death is not seen by its peer. A second call under the same label
-/// replaces the first. Where systemd starts portoland, custody outlives portoland itself; elsewhere it forgets
-/// all when it ends: keep again once it is back.
+/// replaces the first. Where systemd starts portoland, custody outlives portoland itself; elsewhere it
+/// forgets all when it ends: keep again once it is back.
 ///
 /// From any thread. Throws PortError (no portoland, the policy, a label that another port has, limits),
 /// InvalidStateError for a port that is detached or closed, and DataCloneError for an end of a

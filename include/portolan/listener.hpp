@@ -29,7 +29,8 @@ inline namespace v1 {
 
 /// Who has connected, as the kernel said it at that moment.
 struct PeerIdentity : Peer {
-  FileDescriptor pidfd;  ///< of that process, also if it has ended; before Linux 6.5 only while it is connected
+  FileDescriptor
+      pidfd;  ///< of that process, also if it has ended; before Linux 6.5 only while it is connected
 };
 
 /// A port that somebody has connected. Whatever is left in it when the event ends is closed.
