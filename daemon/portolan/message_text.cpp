@@ -160,6 +160,7 @@ std::string message_text(Format format, Bytes payload) {
   const std::string_view letters(reinterpret_cast<const char*>(payload.data()), payload.size());
   switch (format) {
     case Format::text:
+    case Format::refusal:
       return one_line(letters);
     case Format::bytes:
       return is_text(letters) ? one_line(letters) : hexadecimal(payload);

@@ -21,8 +21,6 @@ namespace portolan::names {
 
 namespace {
 
-constexpr std::int64_t kAnswerNs = 10'000'000'000;
-
 // One connection for all that this process has kept. Never destroyed.
 class Keeper final : public port::ForkGuarded {
  public:

@@ -17,6 +17,9 @@
 
 namespace portolan::names {
 
+inline constexpr std::int64_t kAnswerNs =
+    10'000'000'000;  // portoland has for an answer that waits for nobody
+
 class DaemonLink {
  public:
   struct Arrived {

@@ -17,9 +17,8 @@ namespace portolan::names {
 namespace {
 
 constexpr std::uint64_t kLinkTag = 0;
-constexpr std::int64_t kAnswerNs = 10'000'000'000;
-constexpr std::int64_t kFirstDelayNs = 10'000'000;
-constexpr std::int64_t kLongestDelayNs = 500'000'000;
+constexpr std::int64_t kFirstRetryNs = 10'000'000;
+constexpr std::int64_t kLongestRetryNs = 500'000'000;
 
 wire::NamePacket enlistment(const std::string& name) {
   wire::NamePacket packet;
@@ -31,7 +30,7 @@ wire::NamePacket enlistment(const std::string& name) {
 }  // namespace
 
 NameReception::NameReception(const Address& address)
-    : call_(address.in("Listener")), name_(address.text), delay_ns_(kFirstDelayNs), refusals_(call_) {
+    : call_(address.in("Listener")), name_(address.text), delay_ns_(kFirstRetryNs), refusals_(call_) {
   if (const auto error = link_.open()) throw PortError(error, call_ + ": " + link_.explain(error));
   generation_ = link_.call(call_, enlistment(name_), {}, os::monotonic_ns() + kAnswerNs).generation;
   watch(link_.descriptor(), kLinkTag, call_);
@@ -67,11 +66,11 @@ std::optional<Introduction> NameReception::hear(DaemonLink::Arrived arrived) {
   wire::NamePacket& packet = arrived.packet;
   if (packet.kind == wire::NameKind::done && packet.number == enlisting_) {
     generation_ = packet.generation;
-    delay_ns_ = kFirstDelayNs;
+    delay_ns_ = kFirstRetryNs;
   } else if (packet.kind == wire::NameKind::refused && packet.number == enlisting_) {
     // Somebody else has the name now, or may have it; it is asked for again, at leisure.
     refusals_.note([&] { return packet.text; });
-    delay_ns_ = kLongestDelayNs;
+    delay_ns_ = kLongestRetryNs;
     lose_link();
   }
   if (packet.kind != wire::NameKind::introduction || packet.name != name_) return std::nullopt;
@@ -97,7 +96,7 @@ void NameReception::lose_link() noexcept {
   if (link_.is_open()) epoll().remove(link_.descriptor());
   link_.close();
   timer().set(os::monotonic_ns() + delay_ns_);
-  delay_ns_ = std::min(2 * delay_ns_, kLongestDelayNs);
+  delay_ns_ = std::min(2 * delay_ns_, kLongestRetryNs);
 }
 
 void NameReception::find_link() {

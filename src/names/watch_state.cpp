@@ -16,10 +16,9 @@ namespace portolan::names {
 
 namespace {
 
-constexpr std::uint64_t kLinkTag = 0;
+constexpr std::uint64_t kDaemonTag = 0;
 constexpr std::uint64_t kTimerTag = 1;
 constexpr std::size_t kMostUntold = 1024;  // the link is not read beyond
-constexpr std::int64_t kAnswerNs = 10'000'000'000;
 constexpr std::int64_t kDelayNs = 50'000'000;
 constexpr std::int64_t kConfirmNs = 2'000'000'000;
 
@@ -33,7 +32,7 @@ WatchState::WatchState(std::string_view pattern)
   if (const auto error = link_.open()) throw PortError(error, call_ + ": " + link_.explain(error));
   static_cast<void>(link_.call(call_, request(), {}, os::monotonic_ns() + kAnswerNs));
   for (const auto& [descriptor, tag] :
-       {std::pair{link_.descriptor(), kLinkTag}, {timer_.descriptor(), kTimerTag}})
+       {std::pair{link_.descriptor(), kDaemonTag}, {timer_.descriptor(), kTimerTag}})
     if (const auto error = epoll_.add(descriptor, os::kReadable, tag))
       throw PortError(error, call_ + ": " + error.message());
   enrol();
@@ -126,7 +125,7 @@ void WatchState::find_link() {
   wire::NamePacket packet = request();
   std::error_code error = link_.open();
   if (!error) error = link_.send(packet);
-  if (!error) error = epoll_.add(link_.descriptor(), os::kReadable, kLinkTag);
+  if (!error) error = epoll_.add(link_.descriptor(), os::kReadable, kDaemonTag);
   if (error) link_.close();
   timer_.set(os::monotonic_ns() + (error ? kDelayNs : kConfirmNs));
 }

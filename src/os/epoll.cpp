@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "os/pause.hpp"
 #include "os/refusal.hpp"
 
 namespace portolan::os {
@@ -20,7 +21,6 @@ static_assert(kReadable == EPOLLIN && kWritable == EPOLLOUT && kFailed == EPOLLE
 static_assert(kPeerShutDown == EPOLLRDHUP && kEdgeTriggered == static_cast<std::uint32_t>(EPOLLET));
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr std::size_t kMostAtOnce = 64;  // what does not fit is reported by the next wait
 
 std::atomic<bool> nanoseconds_refused{false};  // epoll_pwait2 needs Linux 5.11

@@ -34,7 +34,6 @@ constexpr std::uint32_t kFutex32 = 2;
 std::atomic<bool> wait_either_refused{false};
 
 timespec to_timespec(std::int64_t ns) noexcept {
-  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
   timespec time{};
   time.tv_sec = static_cast<time_t>(ns / kNsPerSecond);
   time.tv_nsec = static_cast<long>(ns % kNsPerSecond);

@@ -7,6 +7,8 @@
 
 namespace portolan::os {
 
+inline constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
 /// Tells the processor that this is a spin loop.
 inline void cpu_pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)

@@ -158,7 +158,6 @@ bool is_dead(int pidfd) noexcept {
 }
 
 bool ended_within(int pidfd, std::int64_t timeout_ns) noexcept {
-  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
   const std::int64_t start = monotonic_ns();
   for (;;) {
     const std::int64_t left_ns = std::max<std::int64_t>(timeout_ns - (monotonic_ns() - start), 0);

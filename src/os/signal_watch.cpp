@@ -52,11 +52,11 @@ void forget_in_child() {
 }
 
 void register_fork_handlers() {
-  static const bool registered = [] {
+  static const bool is_registered = [] {
     on_fork([] { watch_mutex.lock(); }, [] { watch_mutex.unlock(); }, forget_in_child);
     return true;
   }();
-  static_cast<void>(registered);
+  static_cast<void>(is_registered);
 }
 
 }  // namespace

@@ -17,13 +17,13 @@ namespace {
 
 constexpr std::array kNames{"off", "error", "warning", "info", "debug"};
 
-struct Sink {
+struct InstalledSink {
   Callback<void(LogLevel, std::string_view)> call;
   LogLevel most;
-  Sink* former;  // may still be in use, and a leak checker finds it here
+  InstalledSink* former;  // may still be in use, and a leak checker finds it here
 };
 
-constinit std::atomic<Sink*> present_sink{nullptr};
+constinit std::atomic<InstalledSink*> present_sink{nullptr};
 
 // Read once, before there is a second thread that could change the environment meanwhile.
 const LogLevel wanted_by_environment = [] {
@@ -37,13 +37,13 @@ const LogLevel wanted_by_environment = [] {
 
 bool logs(LogLevel level) noexcept {
   // [D1] acquire; pairs with [D2]: the sink is complete.
-  const Sink* const sink = present_sink.load(std::memory_order_acquire);
+  const InstalledSink* const sink = present_sink.load(std::memory_order_acquire);
   return level <= (sink != nullptr ? sink->most : wanted_by_environment);
 }
 
 void write_to_log(LogLevel level, const std::string& message) noexcept {
   // [D1] acquire; pairs with [D2]: the sink is complete.
-  Sink* const sink = present_sink.load(std::memory_order_acquire);
+  InstalledSink* const sink = present_sink.load(std::memory_order_acquire);
   try {
     if (sink != nullptr)
       sink->call(level, message);
@@ -67,7 +67,7 @@ void set_log_sink(Callback<void(LogLevel, std::string_view)> sink, LogLevel most
   if (!sink) most = LogLevel::off;
   // [D3] relaxed: only to be put behind the new one.
   auto* const added =
-      new port::Sink{std::move(sink), most, port::present_sink.load(std::memory_order_relaxed)};
+      new port::InstalledSink{std::move(sink), most, port::present_sink.load(std::memory_order_relaxed)};
   // [D2] acq_rel/relaxed; pairs with [D1]: as there; of two that come at once both are kept.
   while (!port::present_sink.compare_exchange_weak(added->former, added, std::memory_order_acq_rel,
                                                    std::memory_order_relaxed)) {

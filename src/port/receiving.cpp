@@ -16,8 +16,6 @@ namespace portolan::port {
 
 namespace {
 
-constexpr std::int64_t kRearmNs = 1'000'000'000;  // every unbounded sleep looks again this often
-
 // Bounds a sleep by its deadline.
 std::int64_t until(std::int64_t deadline_ns, std::int64_t now_ns, std::int64_t longest_ns) noexcept {
   return deadline_ns == kForever ? longest_ns : std::clamp<std::int64_t>(deadline_ns - now_ns, 0, longest_ns);

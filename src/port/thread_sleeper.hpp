@@ -17,6 +17,8 @@ namespace portolan::port {
 
 // A light sleep, which nobody has to end, looks again this often.
 inline constexpr std::int64_t kLightSleepNs = 10'000'000;
+// Every unbounded sleep looks again this often.
+inline constexpr std::int64_t kRearmNs = 1'000'000'000;
 
 class ThreadSleeper {
  public:

@@ -25,7 +25,7 @@ namespace portolan::port {
 
 namespace {
 
-constexpr std::int64_t kRearmNs = 1'000'000'000, kUnfencedNs = 10'000'000, kSpinNs = 20'000;
+constexpr std::int64_t kUnfencedNs = 10'000'000, kSpinNs = 20'000;
 
 class WaitingPorts {
  public:
@@ -111,7 +111,7 @@ std::size_t wait(std::span<MessagePort* const> ports, std::int64_t deadline_ns, 
   }
 }
 
-std::int64_t deadline_after(std::chrono::nanoseconds patience) noexcept {
+std::int64_t end_of_patience(std::chrono::nanoseconds patience) noexcept {
   const std::int64_t now_ns = os::monotonic_ns();
   constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   return patience.count() > kNever - now_ns ? kNever : now_ns + patience.count();
@@ -125,7 +125,7 @@ namespace portolan {
 inline namespace v1 {
 
 std::size_t wait_any(std::span<MessagePort* const> ports, std::chrono::nanoseconds patience) {
-  return port::wait(ports, port::deadline_after(patience), {});
+  return port::wait(ports, port::end_of_patience(patience), {});
 }
 
 std::size_t wait_any(std::span<MessagePort* const> ports, std::stop_token stop) {
@@ -134,7 +134,7 @@ std::size_t wait_any(std::span<MessagePort* const> ports, std::stop_token stop) 
 
 std::size_t wait_any(std::span<MessagePort* const> ports, std::chrono::nanoseconds patience,
                      std::stop_token stop) {
-  return port::wait(ports, port::deadline_after(patience), stop);
+  return port::wait(ports, port::end_of_patience(patience), stop);
 }
 
 }  // namespace v1

@@ -33,7 +33,7 @@ class WorkerState {
 
 namespace {
 
-constexpr std::int64_t kForever = -1;
+constexpr std::int64_t kUntilItEnds = -1;
 
 // This process's, with the options' additions, and the ports.
 std::vector<std::string> make_environment(const std::string& call, const WorkerOptions& options,
@@ -98,7 +98,7 @@ WorkerState::~WorkerState() {
     ward->unwatch();
     if (!ward->wait(std::max<std::int64_t>(grace_.count(), 0))) {
       ward->signal(SIGKILL);
-      static_cast<void>(ward->wait(kForever));
+      static_cast<void>(ward->wait(kUntilItEnds));
     }
   }
   Ward::reap_released();
@@ -151,7 +151,7 @@ int Worker::pid() const noexcept {
 }
 
 ExitStatus Worker::wait() {
-  return *state().ward->wait(port::kForever);
+  return *state().ward->wait(port::kUntilItEnds);
 }
 
 std::optional<ExitStatus> Worker::wait_for(std::chrono::nanoseconds patience) {

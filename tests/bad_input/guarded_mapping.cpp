@@ -53,11 +53,6 @@ extern "C" void* mmap(void* address, std::size_t bytes, int protection, int flag
   return mapped;
 }
 
-extern "C" void* mmap64(void* address, std::size_t bytes, int protection, int flags, int file,
-                        off_t offset) noexcept {
-  return mmap(address, bytes, protection, flags, file, offset);
-}
-
 extern "C" int munmap(void* address, std::size_t bytes) noexcept {
   bool has_guards = false;
   {

@@ -113,7 +113,7 @@ def build(tree, directory):
     if not (directory / "build.ninja").is_file():
         # Not optimised: it is built once and run for a second a fault.
         subprocess.run(["meson", "setup", str(directory), str(tree), "-Dexamples=false", "-Doptimization=0",
-                        "-Ddebug=false", "-Dunity=on", "-Dwerror=false", f"-Dcpp_args=-include{switch}"], check=True,
+                        "-Ddebug=false", "-Dunity=on", "-Dunity_size=6", "-Dwerror=false", f"-Dcpp_args=-include{switch}"], check=True,
                        stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "--quiet", "-C", str(directory), PROGRAM, *(name for name, _ in OTHERS.values())],
                    check=True)

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr RequestOptions kPatient() {
+constexpr RequestOptions patiently() {
   return {.timeout = kPatience};
 }
 
@@ -49,7 +49,7 @@ bool is_with_port(MessageEvent& event, const std::string& text) {
   return event.text() == text && event.ports().size() == 1 && event.ports()[0].receive()->text() == text;
 }
 
-ReplyStatus error_of(Reply& reply) {
+ReplyStatus outcome_of(Reply& reply) {
   try {
     static_cast<void>(reply.get());
   } catch (const RequestError& error) {
@@ -156,26 +156,26 @@ TEST_CASE("requests that go on are answered by the other peer, and the others en
   ChildProcess child = fork_with(ports_of(std::move(setup.far.port2)), [](Ports& ports) {
     // Whatever numbers it had: this one is not the first.
     ports[0].post_message("first");
-    Reply mine = ports[0].request("who?", kPatient());
+    Reply mine = ports[0].request("who?", patiently());
     PORTOLAN_CHILD_REQUIRE(mine.get().data<std::string>() == "here");
     while (Received request = ports[0].receive())
       if (request->is_request()) request->reply(std::string(request->text()) + "!");
     return 0;
   });
-  Reply taken = setup.here.request("taken", kPatient());
-  Reply answered = setup.here.request("answered", kPatient());
+  Reply taken = setup.here.request("taken", patiently());
+  Reply answered = setup.here.request("answered", patiently());
   Received in_hand = setup.between.receive();
   setup.between.receive()->reply("between");
   std::vector<Reply> going;
-  for (int i = 0; i < 3; ++i) going.push_back(setup.here.request("go " + std::to_string(i), kPatient()));
-  Reply of_between = setup.between.request("late", kPatient());
-  Reply of_far = setup.far.port1.request("ignored", kPatient());
+  for (int i = 0; i < 3; ++i) going.push_back(setup.here.request("go " + std::to_string(i), patiently()));
+  Reply of_between = setup.between.request("late", patiently());
+  Reply of_far = setup.far.port1.request("ignored", patiently());
   wait_for_message_on(setup.far.port1);
   merge(std::move(setup.far.port1), std::move(setup.between));
-  CHECK(error_of(taken) == ReplyStatus::closed);
+  CHECK(outcome_of(taken) == ReplyStatus::closed);
   CHECK(answered.get().data<std::string>() == "between");
-  CHECK(error_of(of_between) == ReplyStatus::closed);
-  CHECK(error_of(of_far) == ReplyStatus::detached);
+  CHECK(outcome_of(of_between) == ReplyStatus::closed);
+  CHECK(outcome_of(of_far) == ReplyStatus::detached);
   Received late = setup.here.receive();
   CHECK(late->text() == "late");
   MessageChannel along;
@@ -186,7 +186,7 @@ TEST_CASE("requests that go on are answered by the other peer, and the others en
   setup.here.receive()->reply("here");
   for (std::size_t i = 0; i < 3; ++i)
     CHECK(going[i].get().data<std::string>() == "go " + std::to_string(i) + "!");
-  CHECK(setup.here.request("new", kPatient()).get().data<std::string>() == "new!");
+  CHECK(setup.here.request("new", patiently()).get().data<std::string>() == "new!");
   CHECK(setup.here.pending_requests() == 0);
   setup.here.close();
   CHECK(child.wait() == ChildExit::exited(0));
