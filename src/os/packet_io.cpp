@@ -73,16 +73,6 @@ ReceivedPacket receive(int socket, std::span<std::byte> space, std::span<std::by
   return received;
 }
 
-ReceivedPacket receive_some(int socket, std::span<std::byte> space, std::size_t max_descriptors, int flags,
-                            std::vector<FileDescriptor>& descriptors) {
-  max_descriptors = std::min(max_descriptors, kMaxDescriptorsPerPacket);
-  descriptors.reserve(descriptors.size() + max_descriptors);  // so that owning them cannot throw
-  ControlSpace control;
-  // Without control space the kernel installs nothing.
-  const std::size_t control_bytes = max_descriptors > 0 ? CMSG_LEN(max_descriptors * sizeof(int)) : 0;
-  return receive(socket, space, {control.bytes.data(), control_bytes}, flags, descriptors);
-}
-
 // Also returns when the socket has ended or failed, which the next call on it tells.
 void wait_for(int socket, short events) noexcept {
   pollfd asked{socket, events, 0};
@@ -122,12 +112,18 @@ std::error_code send_doorbell(int socket) noexcept {
 
 ReceivedPacket receive_packet(int socket, std::span<std::byte> space, std::size_t max_descriptors,
                               std::vector<FileDescriptor>& descriptors) {
-  return receive_some(socket, space, max_descriptors, 0, descriptors);
+  max_descriptors = std::min(max_descriptors, kMaxDescriptorsPerPacket);
+  descriptors.reserve(descriptors.size() + max_descriptors);  // so that owning them cannot throw
+  ControlSpace control;
+  return receive(socket, space,
+                 {control.bytes.data(), max_descriptors > 0 ? CMSG_LEN(max_descriptors * sizeof(int)) : 0}, 0,
+                 descriptors);
 }
 
-ReceivedPacket peek_packet(int socket, std::span<std::byte> space, std::size_t max_descriptors,
-                           std::vector<FileDescriptor>& descriptors) {
-  return receive_some(socket, space, max_descriptors, MSG_PEEK, descriptors);
+// Without control space the kernel installs nothing.
+ReceivedPacket peek_packet(int socket, std::span<std::byte> space) noexcept {
+  std::vector<FileDescriptor> none;
+  return receive(socket, space, {}, MSG_PEEK, none);
 }
 
 ReceivedPacket receive_from_carrier(int socket, std::span<std::byte> space,

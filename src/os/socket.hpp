@@ -53,10 +53,8 @@ struct ReceivedPacket {
                                             std::size_t max_descriptors,
                                             std::vector<FileDescriptor>& descriptors);
 
-/// The same of a packet that stays in the socket, with descriptors of its own: what the kernel has no room
-/// for is not lost.
-[[nodiscard]] ReceivedPacket peek_packet(int socket, std::span<std::byte> space, std::size_t max_descriptors,
-                                         std::vector<FileDescriptor>& descriptors);
+/// Looks at the next packet, which stays, without its descriptors.
+[[nodiscard]] ReceivedPacket peek_packet(int socket, std::span<std::byte> space) noexcept;
 
 /// Takes one packet, or up to `space` of a stream, from a socket of the user's own, with the descriptors that
 /// come. The user may have switched on credentials or security labels, which are dropped; they leave room for

@@ -56,18 +56,15 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
     early_.erase(early);
     return open(std::move(received), descriptor_count, descriptors);
   }
-  const bool bundle = descriptor_count > wire::kMaxPacketDescriptors;
-  const std::uint32_t expected = bundle ? 1 : descriptor_count;
-  // What a bundle holds is taken out of it for good; one more for its own socket.
+  // One more than the message needs: a bundle's own socket.
   os::DescriptorRoom room;
-  if (bundle && (refused = room.reserve(descriptor_count + 1))) return Collected::refused;
-  room.release(room.size());
+  if ((refused = room.reserve(descriptor_count + 1))) return Collected::refused;
   // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
   // gone.
   lines_->reader.taken_transfer.store(number, std::memory_order_release);
-  Received received;
+  wire::Packet next;
   for (unsigned packets_left = kMostPackets;;) {
-    switch (look(socket, expected, received, packets_left, refused)) {
+    switch (look(socket, next, packets_left, refused)) {
       case Next::nothing:
         return Collected::none;
       case Next::violation:
@@ -78,14 +75,17 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
         break;
     }
     // A higher one stays for its own frame, wherever this endpoint is by then.
-    if (name_of(received.packet) > named) return Collected::none;
-    if (name_of(received.packet) == named) break;
+    if (name_of(next) > named) return Collected::none;
+    if (name_of(next) == named) break;
     // An orphan of an owner that was killed before it committed the frame.
     static_cast<void>(drop(socket));
   }
+  room.release(room.size());
+  Received received;
+  const Next found = receive(socket, next.descriptor_count, received, refused);
+  if (found == Next::refused) return Collected::refused;
   // Another one than was looked at: nobody but this thread reads here.
-  if (received.packet.descriptor_count != expected || !drop(socket, received.packet))
-    return Collected::violation;
+  if (found != Next::packet || name_of(received.packet) != named) return Collected::violation;
   return open(std::move(received), descriptor_count, descriptors);
 }
 
@@ -155,24 +155,13 @@ Arrivals::Collected Arrivals::open_bundle(int bundle, std::uint32_t descriptor_c
   return descriptors.size() == descriptor_count ? Collected::all : Collected::violation;
 }
 
-// The same, if it is this one.
-bool Arrivals::drop(int socket, const wire::Packet& packet) noexcept {
-  Bytes bytes;
-  std::vector<FileDescriptor> none;
-  return decode(bytes, os::receive_packet(socket, bytes, 0, none)) == packet;
-}
-
-// The next packet that is no doorbell; it stays in the socket until it is owned here. Doorbells in front of
-// it go. One descriptor more than is expected, so that more is seen to be more.
-Arrivals::Next Arrivals::look(int socket, std::uint32_t expected, Received& received, unsigned& packets_left,
-                              std::error_code& refused) const {
-  for (int ends = 0, shortages = 0; ends < 2;) {
+// The next packet that is no doorbell; it stays in the socket. Doorbells in front of it go.
+Arrivals::Next Arrivals::look(int socket, wire::Packet& packet, unsigned& packets_left,
+                              std::error_code& refused) {
+  for (int ends = 0; ends < 2;) {
     if (packets_left-- == 0) return Next::violation;
     Bytes bytes;
-    received.descriptors.clear();
-    const os::ReceivedPacket seen =
-        os::peek_packet(socket, bytes, std::size_t{expected} + 1, received.descriptors);
-    mark(received.descriptors, foreign_);
+    const os::ReceivedPacket seen = os::peek_packet(socket, bytes);
     switch (seen.kind) {
       case os::ReceivedPacket::Kind::would_block:
         return Next::nothing;
@@ -193,17 +182,27 @@ Arrivals::Next Arrivals::look(int socket, std::uint32_t expected, Received& rece
     }
     const std::optional<wire::Packet> decoded = decode(bytes, seen);
     if (!decoded) return Next::violation;
-    received.packet = *decoded;
-    received.cut = seen.descriptors_truncated;
-    if (!received.cut || received.descriptors.size() > expected) return Next::packet;
-    // Either the table is full, or another thread had filled it for a moment, or the kernel does not let this
-    // process have them.
-    received.descriptors.clear();
-    os::DescriptorRoom room;
-    if ((refused = room.reserve(std::size_t{expected} + 1))) return Next::refused;
-    if (++shortages == 2) return Next::packet;
+    packet = *decoded;
+    return Next::packet;
   }
   return Next::nothing;
+}
+
+Arrivals::Next Arrivals::receive(int socket, std::uint32_t announced, Received& received,
+                                 std::error_code& refused) const {
+  Bytes bytes;
+  const os::ReceivedPacket taken =
+      os::receive_packet(socket, bytes, std::size_t{announced} + 1, received.descriptors);
+  mark(received.descriptors, foreign_);
+  if (taken.kind == os::ReceivedPacket::Kind::refused) {
+    refused = taken.error;
+    return Next::refused;
+  }
+  const std::optional<wire::Packet> decoded = decode(bytes, taken);
+  if (!decoded) return Next::violation;
+  received.packet = *decoded;
+  received.cut = taken.descriptors_truncated;
+  return Next::packet;
 }
 
 void Arrivals::drain_doorbells(int socket) noexcept {

@@ -64,10 +64,10 @@ class Arrivals {
   };
   enum class Next { packet, nothing, violation, refused };
 
-  Next look(int socket, std::uint32_t expected, Received& received, unsigned& packets_left,
-            std::error_code& refused) const;
+  Next look(int socket, wire::Packet& packet, unsigned& packets_left, std::error_code& refused);
+  // One more than `announced` is taken, so that more is seen to be more.
+  Next receive(int socket, std::uint32_t announced, Received& received, std::error_code& refused) const;
   static bool drop(int socket) noexcept;
-  static bool drop(int socket, const wire::Packet& packet) noexcept;
   Collected open(Received received, std::uint32_t descriptor_count,
                  std::vector<FileDescriptor>& descriptors) const;
   Collected open_bundle(int bundle, std::uint32_t descriptor_count,
