@@ -10,7 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -366,8 +366,8 @@ class PortState final : public LoopSource,
       ~std::uint64_t{0};  // of a port that closed itself: messages there at that moment
   std::vector<std::unique_ptr<Endpoint>> retired_;  // of channels that it had before
   std::uint64_t posted_at_merge_ = 0;
-  std::uint64_t earlier_count_ = 0;   // of these, and of those that were given out and are in hand
-  std::deque<MessageEvent> earlier_;  // unread when it changed channels: in front of what is in the ring
+  std::uint64_t earlier_count_ = 0;  // of these, and of those that were given out and are in hand
+  std::list<MessageEvent> earlier_;  // unread when it changed channels: in front of what is in the ring
 };
 
 }  // namespace portolan::port
