@@ -65,6 +65,15 @@ FileFault check_seals(int seals, FileRole role) noexcept {
   return fits ? FileFault::none : FileFault::wrong_seals;
 }
 
+bool on_tmpfs(int file) noexcept {
+  struct statfs system {};
+  int result = -1;
+  do {
+    result = ::fstatfs(file, &system);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 && system.f_type == TMPFS_MAGIC;
+}
+
 bool opened_for(int file, FileRole role) noexcept {
   const int flags = ::fcntl(file, F_GETFL);
   if (flags < 0) return false;
@@ -151,8 +160,7 @@ FileInspection inspect_file(int file, FileRole role, FileBounds bounds) noexcept
   if (seals < 0) return {FileFault::not_memory, 0};
   if (const FileFault fault = check_seals(seals, role); fault != FileFault::none) return {fault, 0};
   if (!opened_for(file, role)) return {FileFault::wrong_access, 0};
-  struct statfs system {};
-  if (::fstatfs(file, &system) != 0 || system.f_type != TMPFS_MAGIC) return {FileFault::not_tmpfs, 0};
+  if (!on_tmpfs(file)) return {FileFault::not_tmpfs, 0};
   struct stat status {};
   if (::fstat(file, &status) != 0 || status.st_size < 0) return {FileFault::wrong_size, 0};
   const auto size_bytes = static_cast<std::uint64_t>(status.st_size);
