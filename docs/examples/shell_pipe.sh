@@ -21,8 +21,11 @@ echo "lines and their sum: $(cat "$place/sum")"
 [ "$(cat "$place/sum")" = "100000 5000050000" ]
 
 # A question, and the first answer to it. Here somebody answers whatever is asked with one line.
-{ echo "as you like it"; sleep 60; } | "$portolan" listen "unix:$place/oracle" >"$place/asked" &
+mkfifo "$place/answers"
+"$portolan" listen "unix:$place/oracle" <"$place/answers" >"$place/asked" &
 oracle=$!
+exec 3>"$place/answers"  # and it stays open
+echo "as you like it" >&3
 [ "$("$portolan" call "unix:$place/oracle" "how?")" = "as you like it" ]
 [ "$(cat "$place/asked")" = "how?" ]
 kill "$oracle" 2>/dev/null || true
