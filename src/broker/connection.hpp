@@ -17,9 +17,9 @@
 
 namespace portolan::broker {
 
-/// A process, by its pidfd: its connections and what is kept for it share it.
+/// A process, by its pidfd: a connection and what is kept for it share it.
 struct Process {
-  FileDescriptor pidfd;
+  FileDescriptor pidfd;  // of an owner of kept ports; others are asked for theirs where it is wanted
   std::uint32_t pid = 0;
 };
 
@@ -39,10 +39,11 @@ struct Connection {
   std::shared_ptr<Process> process;
   bool greeted = false;
   bool doomed = false;
-  bool put_off = false;  // its user has had its part for now: nothing is read
+  bool waits_for_turn = false;  // there is something to read
   std::deque<Outgoing> outgoing;
   std::uint64_t queued_bytes = 0;
   TimerId silence = TimerId::none;  // until it has said hello, and while it does not read
+  TimerId retry = TimerId::none;    // while the kernel refuses descriptors
   std::set<std::string> names;
   std::vector<std::string> watches;
 

@@ -20,8 +20,8 @@ namespace portolan::broker {
 
 namespace {
 
-constexpr int kMostAccepted = 64;  // in a turn
-constexpr int kMostPackets = 16;   // of one connection in a turn
+constexpr int kMostAccepted = 4;  // before those who are there have their turn
+constexpr int kMostRounds = 64;   // in a turn
 constexpr std::uint64_t kPauseNs = 100'000'000;
 
 Policy policy_of(const std::string& file) {
@@ -97,11 +97,15 @@ void Core::become_inert() noexcept {
 }
 
 void Core::dispatch() {
-  std::array<os::ReadyTag, 64> ready;
+  std::array<os::ReadyTag, 256> ready;
   if (!listening_) return;  // a forked child's copy
   const port::NoForks no_forks;
-  const std::size_t count = office_.epoll.wait(ready, 0);
-  for (std::size_t i = 0; i < count; ++i) handle(ready[i]);
+  // Looks for others after each round: somebody with one packet does not wait for a thousand of another user.
+  for (int round = 0; round < kMostRounds; ++round) {
+    const std::size_t count = office_.epoll.wait(ready, 0);
+    for (std::size_t i = 0; i < count; ++i) handle(ready[i]);
+    if (!serve_round()) break;
+  }
   run_timers();
   bury_doomed();
   set_timer();
@@ -117,8 +121,9 @@ void Core::handle(const os::ReadyTag& ready) {
       Connection* const connection = office_.find(id);
       if (connection == nullptr) return;
       if ((ready.events & os::kWritable) != 0) office_.flush(*connection);
-      if (pace_.is_over(connection->who.uid, os::monotonic_ns())) return put_off(*connection, ready.events);
-      if ((ready.events & (os::kReadable | os::kHungUp | os::kFailed)) != 0) read_from(*connection);
+      constexpr std::uint32_t kSomething = os::kReadable | os::kHungUp | os::kFailed;
+      if ((ready.events & kSomething) != 0 && !std::exchange(connection->waits_for_turn, true))
+        pace_.come(connection->who.uid, id);
       return;
     }
     case Tag::owner:
@@ -150,7 +155,6 @@ void Core::accept_some() {
 }
 
 void Core::accept_one(FileDescriptor socket) {
-  os::refuse_descriptors(socket.get(), true);  // until it has said hello
   os::Credentials found;
   if (os::peer_credentials(socket.get(), found)) return;
   if (!office_.accounts.charge(found.uid, Resource::connections, 1)) {
@@ -158,17 +162,20 @@ void Core::accept_one(FileDescriptor socket) {
                     "uid=" + std::to_string(found.uid) + " pid=" + std::to_string(found.pid));
     return;
   }
+  os::refuse_descriptors(socket.get(), true);  // until it has said hello
   const std::uint64_t id = ++last_connection_;
   Connection& connection = office_.connections[id];
+  if (office_.doomed.capacity() < office_.connections.size())
+    office_.doomed.reserve(2 * office_.connections.size());
   connection.id = id;
   connection.who = {found.uid, os::peer_groups(socket.get())};
   connection.who.gids.push_back(found.gid);
   connection.gid = found.gid;
   connection.process = std::make_shared<Process>();
   connection.process->pid = static_cast<std::uint32_t>(found.pid);
-  connection.process->pidfd = os::peer_pidfd(socket.get());
   connection.socket = std::move(socket);
-  if (office_.epoll.add(connection.socket.get(), os::kReadable, tag_of(Tag::connection, id)))
+  if (office_.epoll.add(connection.socket.get(), os::kReadable | os::kEdgeTriggered,
+                        tag_of(Tag::connection, id)))
     return office_.doom(connection, "cannot_accept", "no room to wait for it");
   connection.silence = office_.after(office_.limits.silence_ms * 1'000'000, [this, id] {
     if (Connection* const late = office_.find(id))
@@ -176,66 +183,53 @@ void Core::accept_one(FileDescriptor socket) {
   });
 }
 
-// Its user has had its part: it is looked at again when there is a new one.
-void Core::put_off(Connection& from, std::uint32_t events) {
-  // A hang-up would be told again and again.
-  if ((events & (os::kHungUp | os::kFailed)) != 0) return office_.forget(from);
-  if (std::exchange(from.put_off, true)) return;
-  office_.watch_for_packets(from);
-  put_off_.push_back(from.id);
-  if (put_off_.size() == 1) static_cast<void>(office_.after(Pace::kWindowNs, [this] { take_up(); }));
-}
-
-// As many as may say something now; the others keep their place.
-void Core::take_up() {
-  for (std::uint32_t i = 0; i < Pace::kMostPackets && !put_off_.empty(); ++i) {
-    Connection* const next = office_.find(put_off_.front());
-    put_off_.pop_front();
+// One packet of each user who may say something now; false if there was none.
+bool Core::serve_round() {
+  pace_.take_turns(os::monotonic_ns(), round_);
+  for (const std::uint64_t id : round_) {
+    Connection* const next = office_.find(id);
     if (next == nullptr) continue;
-    next->put_off = false;
-    office_.watch_for_packets(*next);
+    next->waits_for_turn = read_packet(*next) && !next->doomed;
+    if (next->waits_for_turn) pace_.come(next->who.uid, id);
   }
-  if (!put_off_.empty()) static_cast<void>(office_.after(Pace::kWindowNs, [this] { take_up(); }));
+  return !round_.empty();
 }
 
-void Core::read_from(Connection& from) {
-  for (int i = 0; i < kMostPackets && !from.doomed; ++i) {
-    const std::int64_t now_ns = os::monotonic_ns();
-    if (i > 0 && pace_.is_over(from.who.uid, now_ns)) return;
-    std::array<std::byte, wire::kMaxNamePacketBytes + 1> space;
-    std::vector<FileDescriptor> descriptors;
-    const os::ReceivedPacket got =
-        os::receive_packet(from.socket.get(), space, wire::kMaxNameDescriptors, descriptors);
-    for (FileDescriptor& each : descriptors) port::DescriptorAccess::set_foreign(each, true);
-    using Kind = os::ReceivedPacket::Kind;
-    if (got.kind == Kind::would_block) return;
-    if (got.kind == Kind::reset) continue;
-    if (got.kind != Kind::packet) {
-      office_.forget(from);  // it has gone, which is nothing to tell
-      return;
-    }
-    pace_.note(from.who.uid, now_ns);
-    wire::NamePacket packet;
-    std::uint16_t version = 0;
-    const auto fault = wire::read_name_packet(std::span(space).first(got.size_bytes), packet, version);
-    if (fault == wire::NameFault::other_version) {
-      office_.log.say(LogLevel::warning, "version_refused",
-                      from.fields() + " version=" + std::to_string(version));
-      wire::NamePacket unread;
-      return office_.refuse(from, unread, std::errc::protocol_not_supported,
-                            "this portoland speaks version " + std::to_string(wire::kNameProtocolVersion) +
-                                " and the program version " + std::to_string(version) +
-                                "; update the older one");
-    }
-    if (fault != wire::NameFault::none)
-      return office_.doom(from, "protocol_error", "what it sent is no packet");
-    if (got.descriptors_truncated || descriptors.size() != packet.descriptor_count) {
-      office_.refuse(from, packet, std::errc::too_many_files_open,
-                     "portoland has no descriptors to spare for this; try again later");
-      continue;
-    }
-    obey(from, packet, std::move(descriptors));
+// False if nothing more is there: the next packet is told of by itself.
+bool Core::read_packet(Connection& from) {
+  std::array<std::byte, wire::kMaxNamePacketBytes + 1> space;
+  std::vector<FileDescriptor> descriptors;
+  const os::ReceivedPacket got =
+      os::receive_packet(from.socket.get(), space, wire::kMaxNameDescriptors, descriptors);
+  for (FileDescriptor& each : descriptors) port::DescriptorAccess::set_foreign(each, true);
+  using Kind = os::ReceivedPacket::Kind;
+  if (got.kind == Kind::would_block) return false;
+  if (got.kind == Kind::reset) return true;
+  if (got.kind != Kind::packet) {
+    office_.forget(from);  // it has gone, which is nothing to tell
+    return false;
   }
+  pace_.note(from.who.uid, os::monotonic_ns());
+  wire::NamePacket packet;
+  std::uint16_t version = 0;
+  const auto fault = wire::read_name_packet(std::span(space).first(got.size_bytes), packet, version);
+  if (fault == wire::NameFault::other_version) {
+    office_.log.say(LogLevel::warning, "version_refused",
+                    from.fields() + " version=" + std::to_string(version));
+    wire::NamePacket unread;
+    office_.refuse(from, unread, std::errc::protocol_not_supported,
+                   "this portoland speaks version " + std::to_string(wire::kNameProtocolVersion) +
+                       " and the program version " + std::to_string(version) + "; update the older one");
+    return false;
+  }
+  if (fault != wire::NameFault::none)
+    office_.doom(from, "protocol_error", "what it sent is no packet");
+  else if (got.descriptors_truncated || descriptors.size() != packet.descriptor_count)
+    office_.refuse(from, packet, std::errc::too_many_files_open,
+                   "portoland has no descriptors to spare for this; try again later");
+  else
+    obey(from, packet, std::move(descriptors));
+  return true;
 }
 
 void Core::greet(Connection& from, const wire::NamePacket& hello) {
@@ -293,7 +287,8 @@ void Core::run_timers() {
 }
 
 void Core::set_timer() noexcept {
-  const auto next = office_.timers.next_deadline_ns();
+  auto next = office_.timers.next_deadline_ns();
+  if (const auto turn = pace_.next_turn_ns(os::monotonic_ns())) next = std::min(next.value_or(*turn), *turn);
   if (next)
     timer_.set(*next);
   else
@@ -301,14 +296,13 @@ void Core::set_timer() noexcept {
 }
 
 void Core::bury_doomed() noexcept {
-  if (!std::exchange(office_.some_doomed, false)) return;
-  for (auto each = office_.connections.begin(); each != office_.connections.end();) {
+  // Those who are told that a name has gone may be doomed thereby.
+  for (std::size_t i = 0; i < office_.doomed.size(); ++i) {
+    const auto each = office_.connections.find(office_.doomed[i]);
+    if (each == office_.connections.end()) continue;
     Connection& connection = each->second;
-    if (!connection.doomed) {
-      ++each;
-      continue;
-    }
     office_.cancel(connection.silence);
+    office_.cancel(connection.retry);
     names_.forget(connection);
     custody_.forget(connection);
     for (const Outgoing& out : connection.outgoing)
@@ -316,8 +310,9 @@ void Core::bury_doomed() noexcept {
     office_.accounts.refund(connection.who.uid, Resource::queued_bytes, connection.queued_bytes);
     office_.accounts.refund(connection.who.uid, Resource::connections, 1);
     office_.epoll.remove(connection.socket.get());
-    each = office_.connections.erase(each);
+    office_.connections.erase(each);
   }
+  office_.doomed.clear();
 }
 
 void Core::reload() {

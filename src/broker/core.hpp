@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,9 +39,8 @@ class Core final : public port::ForkGuarded {
   void handle(const os::ReadyTag& ready);
   void accept_some();
   void accept_one(FileDescriptor socket);
-  void read_from(Connection& from);
-  void put_off(Connection& from, std::uint32_t events);
-  void take_up();
+  bool serve_round();
+  bool read_packet(Connection& from);
   void obey(Connection& from, const wire::NamePacket& packet, std::vector<FileDescriptor> descriptors);
   void greet(Connection& from, const wire::NamePacket& hello);
   void run_timers();
@@ -63,7 +61,7 @@ class Core final : public port::ForkGuarded {
   std::uint64_t last_connection_ = 0;
   bool paused_ = false;
   Pace pace_;
-  std::deque<std::uint64_t> put_off_;  // connections of users who have had their part
+  std::vector<std::uint64_t> round_;  // connections whose turn it is
 };
 
 }  // namespace portolan::broker

@@ -7,6 +7,7 @@
 
 #include <portolan/error.hpp>
 
+#include "os/local_socket.hpp"
 #include "port/descriptor_access.hpp"
 
 namespace portolan::broker {
@@ -78,6 +79,7 @@ Custody::Owner& Custody::owner_of(const Connection& connection) {
   for (auto& [id, owner] : owners_)
     if (owner.connection == connection.id) return owner;
   Owner owner{++last_owner_, connection.process, connection.id};
+  if (!owner.process->pidfd) owner.process->pidfd = os::peer_pidfd(connection.socket.get());
   if (const auto error =
           office_.epoll.add(owner.process->pidfd.get(), os::kReadable, tag_of(Tag::owner, owner.id)))
     // Two connections of one process share its pidfd: one of them has it in the set already, and tells both.
@@ -121,6 +123,7 @@ void Custody::keep(Connection& from, const wire::NamePacket& request,
   if (!office_.policy.allows(Act::own, from.who, request.name))
     return office_.refuse(from, request, std::errc::permission_denied,
                           "the policy does not let this user have this name; add an `allow own` rule");
+  if (!from.process->pidfd) from.process->pidfd = os::peer_pidfd(from.socket.get());
   if (!from.process->pidfd)
     return office_.refuse(from, request, std::errc::not_supported,
                           "the kernel gives no pidfd of this program");

@@ -8,6 +8,7 @@
 
 #include <portolan/error.hpp>
 
+#include "os/local_socket.hpp"
 #include "os/pause.hpp"
 
 namespace portolan::broker {
@@ -193,7 +194,7 @@ void Names::introduce(Connection& from, const wire::NamePacket& request,
   event.gid = from.gid;
   event.pid = from.process->pid;
   try {
-    if (from.process->pidfd) descriptors.push_back(from.process->pidfd.duplicate());
+    if (FileDescriptor process = os::peer_pidfd(from.socket.get())) descriptors.push_back(std::move(process));
   } catch (const PortError&) {
     // It can do without.
   }

@@ -10,6 +10,12 @@
 
 namespace portolan::broker {
 
+namespace {
+
+constexpr std::uint64_t kRetryNs = 20'000'000;
+
+}  // namespace
+
 Connection* Office::find(std::uint64_t connection) {
   const auto found = connections.find(connection);
   return found == connections.end() || found->second.doomed ? nullptr : &found->second;
@@ -64,7 +70,15 @@ void Office::flush(Connection& to) {
   bool some = false;
   while (!to.outgoing.empty()) {
     const std::error_code error = transmit(to, to.outgoing.front());
-    if (error == std::errc::resource_unavailable_try_again || error.value() == ETOOMANYREFS) break;
+    if (error == std::errc::resource_unavailable_try_again) break;
+    if (error.value() == ETOOMANYREFS) {
+      // Nobody tells when another socket has been read.
+      cancel(to.retry);
+      to.retry = after(kRetryNs, [this, id = to.id] {
+        if (Connection* const again = find(id)) flush(*again);
+      });
+      break;
+    }
     settle(to, to.outgoing.front());
     to.outgoing.pop_front();
     some = true;
@@ -79,7 +93,7 @@ void Office::flush(Connection& to) {
 
 void Office::watch_for_packets(Connection& connection) {
   const std::uint32_t events =
-      (connection.put_off ? 0U : os::kReadable) | (connection.outgoing.empty() ? 0U : os::kWritable);
+      os::kReadable | os::kEdgeTriggered | (connection.outgoing.empty() ? 0U : os::kWritable);
   static_cast<void>(epoll.modify(connection.socket.get(), events, tag_of(Tag::connection, connection.id)));
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <portolan/broker_limits.hpp>
@@ -47,12 +48,11 @@ class Office {
   void refuse(Connection& to, const wire::NamePacket& request, std::errc why, const std::string& text);
   /// What was queued, as far as it goes.
   void flush(Connection& to);
-  /// Waits for what it sends, unless it is put off, and for room if it has not taken everything.
+  /// Waits for what it sends, and for room if it has not taken everything.
   void watch_for_packets(Connection& connection);
   /// Without a word: it has gone itself.
   void forget(Connection& connection) noexcept {
-    connection.doomed = true;
-    some_doomed = true;
+    if (!std::exchange(connection.doomed, true)) doomed.push_back(connection.id);
   }
   /// It is closed once nobody uses it any more in this turn.
   void doom(Connection& connection, const char* event, const std::string& why);
@@ -67,7 +67,7 @@ class Office {
   os::Epoll epoll;
   port::Timers timers;
   std::map<std::uint64_t, Connection> connections;
-  bool some_doomed = false;  // so that a turn does not look through thousands for nothing
+  std::vector<std::uint64_t> doomed;  // has room for all connections
 
  private:
   void watch_for_silence(Connection& connection);

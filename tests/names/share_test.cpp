@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <portolan/broker_limits.hpp>
 #include <portolan/error.hpp>
@@ -66,24 +67,53 @@ TEST_CASE("what is refunded may be had again, and a user with nothing leaves no 
   CHECK(accounts.size() == 0);
 }
 
+namespace {
+
+// Who has waited with some connections, one packet each: which of them are next.
+std::vector<std::uint64_t> turns_of(Pace& pace, std::int64_t now) {
+  std::vector<std::uint64_t> next;
+  pace.take_turns(now, next);
+  return next;
+}
+
+}  // namespace
+
+TEST_CASE("users take turns at a broker, however many connections one of them has") {
+  Pace pace;
+  const std::int64_t now = 5 * Pace::kPresentNs;
+  CHECK_FALSE(pace.next_turn_ns(now));
+  for (std::uint64_t connection = 100; connection < 103; ++connection) pace.come(1, connection);
+  pace.come(2, 200);
+  CHECK(pace.next_turn_ns(now) == now);
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{100, 200});
+  pace.come(2, 200);
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{101, 200});
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{102});
+  CHECK(turns_of(pace, now).empty());
+}
+
 TEST_CASE("a user gets all of a broker's time while it is alone, and beside another one its part") {
   Pace pace;
   std::int64_t now = 5 * Pace::kPresentNs;
   const auto talk = [&](std::uint32_t uid) {
     for (std::uint32_t i = 0; i < Pace::kMostPackets; ++i) pace.note(uid, now);
+    pace.come(uid, uid);
   };
   talk(1);
-  CHECK_FALSE(pace.is_over(1, now));
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{1});
+  pace.come(1, 1);
   pace.note(2, now);
-  CHECK(pace.is_over(1, now));
-  CHECK_FALSE(pace.is_over(2, now));
+  pace.come(2, 2);
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{2});
+  CHECK(pace.next_turn_ns(now) == now + Pace::kWindowNs);
   now += Pace::kWindowNs;
-  CHECK_FALSE(pace.is_over(1, now));
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{1});
   talk(1);
-  CHECK(pace.is_over(1, now));
+  CHECK(turns_of(pace, now).empty());
   now += Pace::kPresentNs;
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{1});
   talk(1);
-  CHECK_FALSE(pace.is_over(1, now));
+  CHECK(turns_of(pace, now) == std::vector<std::uint64_t>{1});
 }
 
 TEST_CASE("the first rule that matches decides, and without one a broker's user and root may do everything") {
