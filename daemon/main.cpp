@@ -55,7 +55,7 @@ void reload(Broker& broker) {
   notify("READY=1");
 }
 
-int serve(Broker& broker, const FileDescriptor& signal_source) {
+int serve(Broker& broker, const FileDescriptor& signal_source, LogLevel most) {
   for (;;) {
     pollfd waiting[] = {{broker.native_handle(), POLLIN, 0}, {signal_source.get(), POLLIN, 0}};
     static_cast<void>(::poll(waiting, 2, -1));
@@ -63,7 +63,8 @@ int serve(Broker& broker, const FileDescriptor& signal_source) {
     while (::read(signal_source.get(), &signal, sizeof signal) == sizeof signal) {
       if (signal.ssi_signo != SIGHUP) {
         notify("STOPPING=1");
-        write_line(LogLevel::info, fmt::format("stopping signal={}", signal.ssi_signo));
+        if (LogLevel::info <= most)
+          write_line(LogLevel::info, fmt::format("stopping signal={}", signal.ssi_signo));
         return 0;
       }
       reload(broker);
@@ -93,10 +94,11 @@ int run(const Arguments& arguments) {
   if (!arguments.run_as.empty()) become(arguments.run_as);
   // A filter would hold for the services, too.
   const bool filtered = arguments.confined && arguments.services.empty() && filter_system_calls();
-  write_line(LogLevel::info, fmt::format("listening socket={} descriptors={} uid={} filter={}", place,
-                                         descriptors, ::geteuid(), filtered ? "yes" : "no"));
+  if (LogLevel::info <= arguments.log_level)
+    write_line(LogLevel::info, fmt::format("listening socket={} descriptors={} uid={} filter={}", place,
+                                           descriptors, ::geteuid(), filtered ? "yes" : "no"));
   notify("READY=1");
-  return serve(broker, signal_source);
+  return serve(broker, signal_source, arguments.log_level);
 }
 
 }  // namespace
