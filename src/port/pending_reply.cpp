@@ -19,9 +19,9 @@ ReplyStatus PendingReply::status() const noexcept {
   return status_;
 }
 
-bool PendingReply::waited_for() const noexcept {
+bool PendingReply::given_up() const noexcept {
   const std::lock_guard lock(mutex_);
-  return static_cast<bool>(settled_);
+  return status_ == ReplyStatus::pending && !settled_;
 }
 
 void PendingReply::settle(ReplyStatus status, MessageEvent* event, Call call) noexcept {
@@ -224,7 +224,7 @@ Reply& Reply::operator=(Reply&& other) noexcept {
 }
 
 Reply::~Reply() {
-  if (state_ && !state_->waited_for()) cancel();
+  if (state_ && state_->given_up()) cancel();
 }
 
 ReplyStatus Reply::status() const noexcept {

@@ -44,8 +44,9 @@ class PendingReply : public std::enable_shared_from_this<PendingReply> {
   enum class Call : bool { later, now };
   void settle(ReplyStatus status, MessageEvent* event, Call call) noexcept;
   void when_settled(Callback<void()> settled);
-  // Whether somebody waits in a loop, who is told even if nobody has the Reply any more.
-  bool waited_for() const noexcept;
+  // Whether nobody will hear of it once nobody has the Reply any more: who waits in a loop is told all the
+  // same.
+  bool given_up() const noexcept;
   // He does not wait any more; what he would have been called with.
   Callback<void()> drop_wait() noexcept;
   MessageEvent take();

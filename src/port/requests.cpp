@@ -21,6 +21,7 @@ namespace portolan::port {
 namespace {
 
 std::int64_t deadline_after(std::chrono::nanoseconds patience) noexcept {
+  if (patience == std::chrono::nanoseconds::max()) return kForever;  // without a look at the clock
   const std::int64_t now_ns = os::monotonic_ns();
   if (patience.count() > std::numeric_limits<std::int64_t>::max() - now_ns) return kForever;
   return now_ns + std::max<std::int64_t>(0, patience.count());
