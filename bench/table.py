@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/performance.md and docs/values.md, from results of portolan-bench --json, of compile_cost.py and of
+"""The tables of docs/performance.md, docs/patterns.md and docs/values.md, from results of portolan-bench --json, of compile_cost.py and of
 tests/fuzz/run.py.
 
 usage: table.py RESULT              prints the table, and where another library is ahead
        table.py --merge OUT RESULT...   one result of several, of different questions at one commit on one machine
-       table.py --write RESULT ROOT the figures of docs/performance.md from this result, and its link
+       table.py --write RESULT ROOT [PAGE]  the figures of docs/performance.md, or PAGE, from this result, and its link
        table.py --check ROOT        fails unless the pages have the tables of the results that they name
        table.py --selftest          plants a wrong figure and must see it
 """
@@ -16,7 +16,7 @@ import re
 import statistics
 import sys
 
-PAGES = ["docs/performance.md", "docs/values.md"]
+PAGES = ["docs/performance.md", "docs/values.md", "docs/patterns.md"]
 RESULT = re.compile(r"\((\.\./(?:bench|tests/fuzz)/results/[\w.-]+\.json)\)")
 
 
@@ -189,16 +189,14 @@ def selftest():
 
 
 def between(page, name, text):
-    """The page with what stands between the marks of that name replaced."""
+    """The page with what stands between the marks of that name replaced, if it has any."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
-    if not pattern.search(page):
-        raise SystemExit(f"{PAGES[0]}: has no place for {name}")
     return pattern.sub(lambda match: match.group(1) + text + "\n" + match.group(2), page)
 
 
-def write(result_path, root):
+def write(result_path, root, name_of_page=PAGES[0]):
     result = json.loads(pathlib.Path(result_path).read_text(encoding="utf-8"))
-    path = pathlib.Path(root, PAGES[0])
+    path = pathlib.Path(root, name_of_page)
     name = pathlib.Path(result_path).name
     head = (f"{result['machine']}, commit {result['commit']}, {name[:10]}, pinned to {result['pinned']};\n"
             f"[all samples](../bench/results/{name}).")
@@ -206,6 +204,8 @@ def write(result_path, root):
     for mark, text in (("run", head), ("cost", cost_text(result)), ("table", table(result)), ("losses", losses_text(result))):
         page = between(page, mark, text)
     path.write_text(page, encoding="utf-8")
+    if table(result) not in page:
+        raise SystemExit(f"{name_of_page}: has no place for the table")
 
 
 def merge(out, parts):
@@ -228,7 +228,7 @@ def main():
         merge(sys.argv[2], sys.argv[3:])
         return 0
     elif sys.argv[1] == "--write":
-        write(*sys.argv[2:4])
+        write(*sys.argv[2:5])
         return 0
     else:
         result = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))

@@ -5,6 +5,10 @@
 // `co_await port.drained()` need no header of their own.
 //
 // A coroutine may be destroyed while it waits: then the wait is given up, and no message is lost.
+//
+// g++ 12 drops the body of a coroutine that has co_await of any of these in the condition of an `if` or a
+// `while` and no local variable of its own, without a word. Give the result a name:
+// `while (Received message = co_await next_message(port))`.
 #pragma once
 
 #include <array>
