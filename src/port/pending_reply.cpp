@@ -15,20 +15,22 @@
 namespace portolan::port {
 
 ReplyStatus PendingReply::status() const noexcept {
-  const std::lock_guard lock(mutex_);
-  return status_;
+  // [Q11] acquire; pairs with [Q12]: the reply is there for whoever sees that it has come.
+  return status_.load(std::memory_order_acquire);
 }
 
 bool PendingReply::given_up() const noexcept {
+  if (status() != ReplyStatus::pending) return false;
   const std::lock_guard lock(mutex_);
-  return status_ == ReplyStatus::pending && !settled_;
+  return !settled_;
 }
 
 void PendingReply::settle(ReplyStatus status, MessageEvent* event, Call call) noexcept {
   std::unique_lock lock(mutex_);
-  if (status_ != ReplyStatus::pending) return;
-  status_ = status;
+  if (this->status() != ReplyStatus::pending) return;
   if (event != nullptr) event_.emplace(std::move(*event));
+  // [Q12] release; pairs with [Q11]: last, and under the lock, which orders those who settle it.
+  status_.store(status, std::memory_order_release);
   if (!settled_) return;
   const std::shared_ptr<LoopCore> loop = loop_;
   lock.unlock();
@@ -64,7 +66,7 @@ void PendingReply::when_settled(Callback<void()> settled) {
   std::unique_lock lock(mutex_);
   if (taken_ || settled_)
     throw InvalidStateError("on_reply(" + name() + "): this reply was taken before; take each one once");
-  if (status_ != ReplyStatus::pending) {
+  if (status() != ReplyStatus::pending) {
     lock.unlock();
     return loop->post(std::move(settled));
   }
@@ -99,20 +101,19 @@ MessageEvent PendingReply::take() {
   const std::lock_guard lock(mutex_);
   if (std::exchange(taken_, true))
     throw InvalidStateError("Reply::get(" + name() + "): this reply was taken before; take each one once");
-  switch (status_) {
+  switch (const ReplyStatus how = status()) {
     case ReplyStatus::answered:
       return std::move(*event_);
     case ReplyStatus::timed_out:
-      throw RequestError(status_,
-                         "request(" + name() +
-                             "): no reply came in time; give it a longer RequestOptions::timeout, or "
-                             "look at what the other side is doing");
+      throw RequestError(how, "request(" + name() +
+                                  "): no reply came in time; give it a longer RequestOptions::timeout, or "
+                                  "look at what the other side is doing");
     case ReplyStatus::refused:
-      throw RequestError(status_, "request(" + name() + "): the other side does not answer it: " + refusal());
+      throw RequestError(how, "request(" + name() + "): the other side does not answer it: " + refusal());
     case ReplyStatus::closed:
-      throw RequestError(status_, "request(" + name() +
-                                      "): the channel was closed before a reply came; connect anew, and ask "
-                                      "again if asking twice does no harm");
+      throw RequestError(how, "request(" + name() +
+                                  "): the channel was closed before a reply came; connect anew, and ask "
+                                  "again if asking twice does no harm");
     case ReplyStatus::pending:
     case ReplyStatus::detached:
       break;

@@ -60,8 +60,8 @@ class PendingReply : public std::enable_shared_from_this<PendingReply> {
   std::shared_ptr<Listeners> listeners_;  // with which the port is bound, if it is not
   std::uint64_t number_ = 0;
   std::int64_t deadline_ns_ = -1;
-  mutable std::mutex mutex_;  // guards what follows
-  ReplyStatus status_ = ReplyStatus::pending;
+  mutable std::mutex mutex_;                               // guards what follows
+  std::atomic<ReplyStatus> status_{ReplyStatus::pending};  // written under the lock
   bool taken_ = false;
   std::optional<MessageEvent> event_;
   Callback<void()> settled_;
