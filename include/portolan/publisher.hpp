@@ -11,7 +11,9 @@
 #include <list>
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include <portolan/callback.hpp>
 #include <portolan/event_loop.hpp>
 #include <portolan/message_port.hpp>
 
@@ -55,6 +57,19 @@ class Publisher {
     subscribers_.push_back({SubscriberId{++last_id_}, std::move(port), options, {}, {}});
     return subscribers_.back().id;
   }
+  /// The subscriber's port, to hear what it posts and when it closes; null for one that is gone. What is
+  /// posted on it by hand counts as unread, too.
+  [[nodiscard]] MessagePort* port(SubscriberId id) noexcept {
+    for (Subscriber& each : subscribers_)
+      if (each.id == id) return &each.port;
+    return nullptr;
+  }
+  /// Calls `handler`, F(SubscriberId), at the end of a publish() that has found a subscriber closed or has
+  /// disconnected it: its port is gone by then.
+  template <class F>
+  void on_disconnect(F handler) {
+    on_disconnect_ = std::move(handler);
+  }
   /// Closes its port.
   void remove(SubscriberId id) noexcept {
     subscribers_.remove_if([id](const Subscriber& each) { return each.id == id; });
@@ -71,12 +86,16 @@ class Publisher {
   }
 
   void publish(const T& value) {
+    std::vector<SubscriberId> gone;
     subscribers_.remove_if([&](Subscriber& each) {
-      const bool gone = !give(each, value);
-      disconnected_ += gone ? 1 : 0;
-      return gone;
+      if (give(each, value)) return false;
+      gone.push_back(each.id);
+      return true;
     });
+    disconnected_ += gone.size();
     come_back();
+    if (!on_disconnect_) return;
+    for (const SubscriberId id : gone) on_disconnect_(id);
   }
   /// Sends what is held back and has room now. Returns how much is still held back.
   std::size_t flush() {
@@ -145,6 +164,7 @@ class Publisher {
   static constexpr std::chrono::milliseconds kLook{1};
 
   std::list<Subscriber> subscribers_;
+  Callback<void(SubscriberId)> on_disconnect_;
   std::uint64_t last_id_ = 0;
   std::uint64_t disconnected_ = 0;
   TimerId timer_ = TimerId::none;

@@ -29,10 +29,10 @@ struct PoolOptions {
   std::chrono::nanoseconds grace = std::chrono::seconds(2);  ///< as in WorkerOptions
 };
 
-/// Hands requests to whichever worker has the fewest under way. A worker that ends is started again until
-/// close(): at once, or after a pause if it has not lived long. Requests that it had not answered end with
-/// ReplyStatus::closed; whether they are asked again is the caller's to decide, who knows what asking twice
-/// does.
+/// Hands requests to whichever worker, of those whose port is open, has the fewest under way. A worker that
+/// ends is started again until close(): at once, or after a pause if it has not lived long. Requests that it
+/// had not answered end with ReplyStatus::closed; whether they are asked again is the caller's to decide, who
+/// knows what asking twice does.
 ///
 /// Belongs to the thread that made it and to its loop, which has to run for workers to be started again, and
 /// which it keeps going until it is closed. Throws PortError if the first workers cannot be started; later
@@ -102,8 +102,10 @@ class WorkerPool {
   MessagePort& least_busy() {
     Seat* best = nullptr;
     for (Seat& seat : seats_)
-      if (seat.worker && (best == nullptr ||
-                          seat.worker->port().pending_requests() < best->worker->port().pending_requests()))
+      // One that is dying has nothing under way any more, and would get everything until it is replaced.
+      if (seat.worker && seat.worker->port().is_open() &&
+          (best == nullptr ||
+           seat.worker->port().pending_requests() < best->worker->port().pending_requests()))
         best = &seat;
     return best != nullptr ? best->worker->port() : nobody_;
   }

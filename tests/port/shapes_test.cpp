@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "port/hand_over.hpp"
@@ -187,6 +188,36 @@ TEST_CASE("a slow subscriber loses what its policy says, and the others nothing"
   CHECK(held == std::vector{8, 9, 10, 11});
 }
 
+TEST_CASE("what a subscriber posts is heard, and whoever is disconnected is named") {
+  const PortCensus census;
+  Publisher<std::string> room;
+  MessageChannel quick, slow, gone;
+  const SubscriberId speaker = room.add(std::move(quick.port1));
+  const SubscriberId sleeper =
+      room.add(std::move(slow.port1), {.policy = SlowPolicy::disconnect, .most_unread = 2});
+  const SubscriberId absent = room.add(std::move(gone.port1));
+  gone.port2.close();
+  std::vector<SubscriberId> told;
+  room.on_disconnect([&](SubscriberId id) {
+    CHECK(room.port(id) == nullptr);
+    told.push_back(id);
+  });
+  room.port(speaker)->on_message<std::string>([&](const std::string& line) { room.publish(line); });
+  room.port(speaker)->on_close([&] { room.remove(speaker); });
+  std::vector<std::string> heard;
+  quick.port2.on_message<std::string>([&](std::string line) {
+    heard.push_back(std::move(line));
+    if (heard.size() == 3) quick.port2.close();
+  });
+  for (const char* const line : {"one", "two", "three"}) quick.port2.post_message(line);
+  EventLoop::current().run();
+  CHECK(heard == std::vector<std::string>{"one", "two", "three"});
+  CHECK(told == std::vector{absent, sleeper});
+  CHECK(room.size() == 0);
+  for (const char* const line : {"one", "two"}) CHECK(slow.port2.receive()->text() == line);
+  CHECK(slow.port2.receive().status() == ReceiveStatus::closed);
+}
+
 TEST_CASE("subscribers in other processes see views of one buffer") {
   const PortCensus census;
   std::optional<Publisher<BufferView>> publisher(std::in_place);
@@ -213,6 +244,30 @@ TEST_CASE("subscribers in other processes see views of one buffer") {
   }
   publisher.reset();
   for (ChildProcess& reader : readers) CHECK(reader.wait() == ChildExit::exited(0));
+}
+
+// As a worker that is writing its core file: the port has closed, and the process has not ended.
+PORTOLAN_BODY(double_until_asked_to_hang) {
+  MessagePort port = parent_port();
+  bool hangs = false;
+  port.on_message<int>([&](int number, MessageEvent& event) {
+    if (number >= 0) return event.reply(number * 2);
+    hangs = true;
+    port.close();
+  });
+  EventLoop::current().run();
+  while (hangs) ::pause();
+  return 0;
+}
+
+TEST_CASE("a pool asks nobody whose port has closed, although he has the least to do") {
+  const PortCensus census;
+  WorkerPool pool(
+      "/proc/self/exe",
+      {.workers = 2, .arguments = {"--portolan-body", "double_until_asked_to_hang"}, .grace = 1ms});
+  CHECK_THROWS_AS(static_cast<void>(pool.request(-1, {.timeout = kPatience}).get()), RequestError);
+  for (int i = 0; i < 10; ++i) CHECK(pool.request(i, {.timeout = kPatience}).get().data<int>() == 2 * i);
+  CHECK(pool.running() == 2);
 }
 
 PORTOLAN_BODY(double_until_killed) {
