@@ -11,8 +11,9 @@ inline namespace v1 {
 
 /// Joins the channels of two ports, which are detached: from now on their peers talk to each other, over one
 /// hop. One of the peers has to be a port of this process, and of this thread; it becomes the other end of
-/// the other channel, and stays the object that it is, with its listeners, its loop and its requests. The
-/// other peer may be anywhere, and notices nothing.
+/// the other channel, and stays the object that it is, with its listeners, its loop and its requests; where
+/// both are ports of this process, that is the peer of `second`, if it can. The other peer may be anywhere,
+/// and notices nothing.
 ///
 /// Nothing is lost, repeated or out of order: what a peer has posted and these two ports have not received
 /// goes on to the other peer, with its ports, behind what was posted before; events in hand count as

@@ -149,3 +149,56 @@ TEST_CASE("a port that another thread closes while its channel is merged is clos
     CHECK(message.status() == ReceiveStatus::closed);
   }
 }
+
+TEST_CASE("of a split port one thread posts and another receives, until a third one closes it") {
+  constexpr std::uint64_t kLeast = 2'000;
+  for (int round = 0; round < 5; ++round) {
+    CAPTURE(round);
+    MessageChannel channel({.limit_bytes = 64 << 10});
+    auto halves = split(std::move(channel.port1));
+    std::atomic<std::uint64_t> sent{0}, echoed{0};
+    std::jthread echo([&port = channel.port2] {
+      while (Received received = port.receive())
+        if (port.post_message_for(kPatience, received->data<std::uint64_t>()) != PostResult::posted) return;
+    });
+    std::jthread posting([&sent, sender = std::move(halves.first)]() mutable {
+      while (sender.post_message_for(kPatience, sent.load()) == PostResult::posted) ++sent;
+    });
+    std::jthread receiving([&echoed, receiver = std::move(halves.second)]() mutable {
+      while (Received received = receiver.receive()) {
+        CHECK(received->data<std::uint64_t>() == echoed.load());
+        ++echoed;
+      }
+    });
+    CHECK(wait_until([&] { return echoed.load() >= kLeast; }));
+    channel.port2.close();
+    posting.join();
+    receiving.join();
+    CHECK(echoed.load() <= sent.load());
+  }
+}
+
+TEST_CASE("a peer in another thread posts and receives on while its channel is merged, and misses nothing") {
+  constexpr int kPosts = 2'000, kBefore = 20;
+  for (int round = 0; round < 10; ++round) {
+    CAPTURE(round);
+    MessageChannel far, near;
+    for (int i = 0; i < kBefore; ++i) near.port2.post_message(i);
+    std::atomic<int> posted{0};
+    int received = 0;
+    std::jthread other([&, port = std::move(far.port2)]() mutable {
+      for (int i = 0; i < kPosts; ++i, ++posted) port.post_message(i);
+      while (Received message = port.receive()) {
+        CHECK(message->data<int>() == received);
+        ++received;
+      }
+    });
+    CHECK(wait_until([&] { return posted.load() > kPosts / 10; }));
+    merge(std::move(far.port1), std::move(near.port1));
+    for (int i = kBefore; i < 2 * kBefore; ++i) near.port2.post_message(i);
+    for (int i = 0; i < kPosts; ++i) REQUIRE(near.port2.receive()->data<int>() == i);
+    near.port2.close();
+    other.join();
+    CHECK(received == 2 * kBefore);
+  }
+}
