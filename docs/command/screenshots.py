@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-COLUMNS, ROWS = 152, 14
+COLUMNS, ROWS = 176, 30
 LETTER, LINE, MARGIN = 8.4, 18, 12
 FILES, FILE_BYTES = 4, 3 << 30  # long enough to be looked at; holes, which cost no disk
 PATIENCE_S = 60
@@ -105,9 +105,10 @@ def main():
             def streams():
                 found = subprocess.run([portolan, "ls", "--json", "--interval", "50"], stdout=subprocess.PIPE, check=False)
                 return [one for one in json.loads(found.stdout or "[]") if one["a_to_b"]["messages_per_second"] > 0]
+            end = time.monotonic() + PATIENCE_S
             while not streams():
-                if running.poll() is not None:
-                    raise SystemExit("the demo has ended before there was anything to see")
+                if running.poll() is not None or time.monotonic() > end:
+                    raise SystemExit("the demo has ended, or goes on, and there was nothing to see")
             (folder / "ls.svg").write_text(drawing(screen.shows(f"{portolan} ls", ["MEMORY", "stream"])))
             subprocess.run([portolan, "graph", "-o", str(folder / "graph.svg")], check=True)
             shown = screen.shows(f"{portolan} top --interval 200", ["messages/s", "stream", "\u2588"], ["h"])
