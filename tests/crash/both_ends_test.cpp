@@ -74,6 +74,7 @@ std::string go_on(MessagePort& port, const Speaker& from, const Speaker& to) {
     complaint.require(received->redelivered() || number >= to.diary.seen, "a message twice, unmarked",
                       number);
     complaint.require(first || !received->redelivered(), "a later message marked", number);
+    complaint.require(whole(*received), "a torn message", number);
     if (number % kMixture != 1) continue;
     complaint.require(received->ports().size() == 1, "a port lost", number);
     if (!complaint.text().empty() || received->redelivered()) continue;

@@ -20,14 +20,15 @@ inline constexpr auto kPhases = static_cast<std::size_t>(Phase::count);
 
 struct Diary {
   std::atomic<Phase> phase{Phase::not_begun};
-  std::atomic<std::uint64_t> seen{0};  // messages before this one were received
-  std::atomic<std::uint64_t> done{0};  // messages before this one were posted, let go of, or handed on
+  std::atomic<std::uint64_t> seen{0};        // messages before this one were received
+  std::atomic<std::uint64_t> letting_go{0};  // messages before this one may have been let go of
+  std::atomic<std::uint64_t> done{0};        // messages before this one were posted, let go of, or handed on
 };
 
 // Kills at random moments of a child's work, and counts in which phase they came.
 class Killer {
  public:
-  explicit Killer(std::uint64_t seed) : random_(seed) {}
+  explicit Killer(std::uint64_t seed);
 
   // Once the child has begun.
   void kill(Ward& ward, const Diary& diary, unsigned most_microseconds);
@@ -44,6 +45,8 @@ class Killer {
 void post_numbered(MessagePort& port, std::uint64_t number);
 void post_large_numbered(MessagePort& port, std::uint64_t number);
 [[nodiscard]] std::uint64_t number_of(const MessageEvent& message);
+// Whether all of it is what was posted under its number.
+[[nodiscard]] bool whole(const MessageEvent& message);
 
 // The next message, whatever is wrong with waiting for it.
 [[nodiscard]] Received next_of(MessagePort& port);

@@ -30,7 +30,7 @@ std::vector<std::byte> message_of(std::uint64_t number) {
   return bytes;
 }
 
-bool whole(const MessageEvent& message, std::uint64_t number) {
+bool is_message(const MessageEvent& message, std::uint64_t number) {
   const std::vector<std::byte> expected = message_of(number);
   return std::equal(expected.begin(), expected.end(), message.bytes().begin(), message.bytes().end());
 }
@@ -126,7 +126,7 @@ class Aftermath {
       const std::uint64_t number = number_of(*received);
       tail = number == kLastWord;
       if (tail) break;
-      const bool right = number == next && whole(*received, number) && !received->redelivered();
+      const bool right = number == next && is_message(*received, number) && !received->redelivered();
       CHECK_MESSAGE(right, "message " << number << " where " << next << " was to come");
       if (!right) return;
       ++next;
@@ -153,7 +153,7 @@ class Aftermath {
     for (bool first = true; Received received = successor.try_receive(); first = false) {
       const std::uint64_t number = number_of(*received);
       if (first && number == next + 1 && progress_.seen > progress_.let_go) ++next;
-      const bool right = number == next && whole(*received, number);
+      const bool right = number == next && is_message(*received, number);
       CHECK_MESSAGE(right, "message " << number << " where " << next << " was to come");
       if (!right) return;
       CHECK((received->redelivered() || number >= progress_.seen));  // never twice, unmarked

@@ -10,6 +10,7 @@ and machine. A doctest program counts one for each case that it has run, anythin
 """
 import argparse
 import collections
+import concurrent.futures
 import datetime
 import json
 import os
@@ -22,11 +23,12 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-Program = collections.namedtuple("Program", "name arguments environment seconds", defaults=((), {}, 900))
+# So many copies of it run beside each other, each from a seed of its own.
+Program = collections.namedtuple("Program", "name arguments environment copies", defaults=((), {}, 1))
 
 
-def doctest(program, cases, seed="{seed}", **environment):
-    return Program(program, ("-tc=" + cases, "--seed=" + seed), environment)
+def doctest(program, cases, seed="{seed}", copies=1, **environment):
+    return Program(program, ("-tc=" + cases, "--seed=" + seed), environment, copies)
 
 
 CRASH = "tests/crash/crash-test"
@@ -36,9 +38,13 @@ PROCESS = "tests/process/process-test"
 STEPPED = "a kill behind any instruction*"
 # {round} counts from 0: so many rounds of this stride come to every instruction.
 STRIDE = 40
+# A victim and its keeper sleep for each other: two pairs for each processor keep it busy.
+COPIES = 2 * len(os.sched_getaffinity(0))
+# Of each of the three victims, for each second that a mode has and each copy: a third of that second.
+KILLS_A_SECOND = 20
 MODES = {
     "crash": [
-        doctest(CRASH, "a thousand kills*", PORTOLAN_KILLS="500"),
+        doctest(CRASH, "a thousand kills*", copies=COPIES, PORTOLAN_KILLS="{kills}"),
         doctest(CRASH, STEPPED, "{round}", PORTOLAN_STEP_ALL="1", PORTOLAN_STEP_STRIDE=str(STRIDE)),
         doctest(CRASH, STEPPED, PORTOLAN_STEP_STRIDE="1"),
         doctest(CRASH, "a kill at any edge*"),
@@ -142,8 +148,8 @@ def outcome(output, code):
     return passed, failed if code == 0 else max(failed, 1)
 
 
-def command_of(build, program, seed, round_number):
-    fill = {"seed": seed, "round": round_number}
+def command_of(build, program, seed, round_number, seconds):
+    fill = {"seed": seed, "round": round_number, "kills": max(500, round(seconds * KILLS_A_SECOND))}
     environment = {name: value.format(**fill) for name, value in program.environment.items()}
     if program.name == "portoland":
         script = ROOT / "tests/daemon/portoland_test.py"
@@ -151,9 +157,17 @@ def command_of(build, program, seed, round_number):
     return [build / program.name, *(argument.format(**fill) for argument in program.arguments)], environment
 
 
-def run(build, program, seed, round_number):
-    """(passed, failed, output) of one run."""
-    command, environment = command_of(build, program, seed, round_number)
+def run(build, program, seed, round_number, seconds):
+    """(passed, failed, output) of one run of all its copies."""
+    apart = 2**32 // max(program.copies, 1)
+    with concurrent.futures.ThreadPoolExecutor(program.copies) as copies:
+        ends = list(copies.map(lambda copy: run_one(build, program, (seed + copy * apart) % 2**32, round_number, seconds),
+                               range(program.copies)))
+    return sum(end[0] for end in ends), sum(end[1] for end in ends), "".join(end[2] for end in ends)
+
+
+def run_one(build, program, seed, round_number, seconds):
+    command, environment = command_of(build, program, seed, round_number, seconds)
     try:
         result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
                                 timeout=3600, stdin=subprocess.DEVNULL, env=os.environ | environment)
@@ -177,7 +191,8 @@ def turns(build, modes, seconds, seed):
                 said += [f"{name}={value}" for name, value in program.environment.items()]
                 name = " ".join([mode, pathlib.Path(program.name).name, *said])
                 started = time.monotonic()
-                now_passed, now_failed, output = run(build, program, (seed + round_number) % 2**32, round_number)
+                now_passed, now_failed, output = run(build, program, (seed + round_number) % 2**32, round_number,
+                                                     seconds / len(modes))
                 passed, failed = passed + now_passed, failed + now_failed
                 counts += counted(output)
                 row = programs.setdefault(name, {"runs": 0, "passed": 0, "failed": 0, "seconds": 0})
@@ -231,7 +246,10 @@ def selftest():
     assert duration("25m") == 1500 and duration("7") == 7
     for programs in MODES.values():
         for program in programs:
-            command_of(pathlib.Path("build"), program, 1, 2)
+            command_of(pathlib.Path("build"), program, 1, 2, 60)
+    several = Program("echo", ("{seed}", "{kills}"), {}, 3)
+    assert run(pathlib.Path("/bin"), several, 1, 0, 100)[2].split()[:2] == ["1", "2000"]
+    assert run(pathlib.Path("/bin"), several, 1, 0, 100)[:2] == (3, 0)
 
 
 def main():
