@@ -42,6 +42,8 @@ STRIDE = 40
 COPIES = 2 * len(os.sched_getaffinity(0))
 # Of each of the three victims, for each second that a mode has and each copy: a third of that second.
 KILLS_A_SECOND = 20
+# Likewise of each copy, one for each processor: less than half of that second.
+OPERATIONS_A_SECOND = 1_000_000
 MODES = {
     "crash": [
         doctest(CRASH, "a thousand kills*", copies=COPIES, PORTOLAN_KILLS="{kills}"),
@@ -60,6 +62,8 @@ MODES = {
         doctest(CRASH, "*reader whose writer was killed*"),
     ],
     "memory": [
+        Program("tests/fuzz/hostile-operations-test", ("--seed={seed}",),
+                {"PORTOLAN_HOSTILE_OPERATIONS": "{operations}"}, copies=COPIES // 2),
         Program("tests/ring/ring-test", ("--seed={seed}",)),
         Program("tests/bad_input/scribbler-test", ("--seed={seed}",), {"PORTOLAN_SCRIBBLE_SECONDS": "60"}),
         doctest(BAD, "what no correct peer*,a peer that misbehaves*,a violation found*,a port that closed itself*"),
@@ -102,6 +106,7 @@ REFUSED_IN = re.compile(r"^refused in .*: (\d+) calls, of which it tells (\d+)$"
 CUSTODY = re.compile(r"(\d+) numbers, (\d+) lives, (\d+) redelivered, (\d+) answered twice")
 BROKERS = re.compile(r"(\d+) brokers killed, (\d+) answers, (\d+) met, (\d+) parted")
 
+HOSTILE = re.compile(r"^(\d+) hostile operations in (\d+) scripts", re.M)
 SCRIBBLED = re.compile(r"(\d+) channels, (\d+) stores and (\d+) holes in them, \d+ messages of their own; (\d+) calls")
 
 
@@ -130,6 +135,9 @@ def counted(output):
         counts["strangers who met meanwhile"] += int(met)
         counts["strangers whom a kill kept from it"] += int(parted)
         counts["kills"] += int(kills)
+    for operations, scripts in HOSTILE.findall(output):
+        counts["hostile operations on the ring"] += int(operations)
+        counts["hostile scripts"] += int(scripts)
     for channels, stores, holes, calls in SCRIBBLED.findall(output):
         counts["channels scribbled over"] += int(channels)
         counts["hostile stores"] += int(stores)
@@ -149,7 +157,8 @@ def outcome(output, code):
 
 
 def command_of(build, program, seed, round_number, seconds):
-    fill = {"seed": seed, "round": round_number, "kills": max(500, round(seconds * KILLS_A_SECOND))}
+    fill = {"seed": seed, "round": round_number, "kills": max(500, round(seconds * KILLS_A_SECOND)),
+            "operations": round(seconds * OPERATIONS_A_SECOND)}
     environment = {name: value.format(**fill) for name, value in program.environment.items()}
     if program.name == "portoland":
         script = ROOT / "tests/daemon/portoland_test.py"
@@ -236,11 +245,12 @@ def duration(text):
 def selftest():
     said = ("killed in adopt: 1 post: 2 grow: 0\nstepped through a post: 100 instructions, 7 states, 3 kills\n"
             "refused in closing: 5 calls, of which it tells 2\nx: 9 numbers, 4 lives, 1 redelivered, 0 answered twice\n"
-            "2 brokers killed, 8 answers, 6 met, 1 parted\n"
+            "2 brokers killed, 8 answers, 6 met, 1 parted\n70 hostile operations in 2 scripts, 1 messages\n"
             "[doctest] test cases:  5 | 4 passed | 1 failed | 0 skipped\n")
     counts = counted(said)
     assert counts["kills"] == 3 + 3 + 3 + 2, counts
     assert counts["killed in post"] == 2 and counts["system calls refused"] == 5, counts
+    assert counts["hostile operations on the ring"] == 70, counts
     assert outcome(said, 1) == (4, 1) and outcome(said.replace("1 failed", "0 failed"), 1) == (4, 1)
     assert outcome("", 0) == (1, 0) and outcome("", 1) == (0, 1)
     assert duration("25m") == 1500 and duration("7") == 7
