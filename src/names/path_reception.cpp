@@ -168,8 +168,7 @@ PathReception::Heard PathReception::receive(Silent& silent, Introduction& introd
 }
 
 void PathReception::require_room(std::size_t descriptors) {
-  os::DescriptorRoom room;
-  const auto error = room.reserve(descriptors);
+  const auto error = os::require_descriptor_room(descriptors);
   if (!error) return;
   pause();
   throw PortError(error, call_ +

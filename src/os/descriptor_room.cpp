@@ -1,41 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Occupied places in the descriptor table: one eventfd and duplicates of it. Never duplicates of a channel's
-// socket: a fork between here and the release would keep that channel alive in the child.
 #include "os/descriptor_room.hpp"
 
-#include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <exception>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <utility>
+#include <vector>
+
+#include <portolan/file_descriptor.hpp>
 
 #include "os/refusal.hpp"
 
 namespace portolan::os {
+namespace {
 
-std::error_code DescriptorRoom::reserve(std::size_t count) noexcept {
-  const std::size_t before = places_.size();
+// A table whose last places are free has room, and asking about them is a tenth of what occupying them costs.
+bool last_places_free(std::size_t count) noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX || limit.rlim_cur < count)
+    return false;
+  int place = static_cast<int>(limit.rlim_cur);
+  for (std::size_t i = 0; i < count; ++i)
+    if (::fcntl(--place, F_GETFD) != -1 || errno != EBADF) return false;
+  return true;
+}
+
+// One eventfd and duplicates of it. Never duplicates of a channel's socket: a fork meanwhile would keep that
+// channel alive in the child.
+std::error_code occupy(std::size_t count) noexcept {
+  std::vector<FileDescriptor> places;
   try {
-    places_.reserve(before + count);
+    places.reserve(count);
   } catch (const std::exception&) {  // bad_alloc, or length_error for a count beyond all reason
     return std::make_error_code(std::errc::not_enough_memory);
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    FileDescriptor place(places_.empty() ? ::eventfd(0, EFD_CLOEXEC)
-                                         : ::fcntl(places_.front().get(), F_DUPFD_CLOEXEC, 0));
-    if (!place) {
-      const std::error_code error = last_error();
-      release(i);
-      return error;
-    }
-    places_.push_back(std::move(place));
+  while (places.size() < count) {
+    FileDescriptor place(places.empty() ? ::eventfd(0, EFD_CLOEXEC)
+                                        : ::fcntl(places.front().get(), F_DUPFD_CLOEXEC, 0));
+    if (!place) return last_error();
+    places.push_back(std::move(place));
   }
   return {};
 }
 
-void DescriptorRoom::release(std::size_t count) noexcept {
-  places_.resize(places_.size() - std::min(count, places_.size()));
+}  // namespace
+
+std::error_code require_descriptor_room(std::size_t count) noexcept {
+  return last_places_free(count) ? std::error_code{} : occupy(count);
 }
 
 }  // namespace portolan::os

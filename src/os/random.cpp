@@ -9,13 +9,13 @@
 
 namespace portolan::os {
 
-std::uint64_t random_word() {
-  std::uint64_t word = 0;
+std::array<std::uint64_t, 2> random_words() {
+  std::array<std::uint64_t, 2> words{};
   // So few bytes come whole, and are interrupted only before the kernel has any to give.
-  while (::getrandom(&word, sizeof word, 0) != static_cast<ssize_t>(sizeof word)) {
+  while (::getrandom(words.data(), sizeof words, 0) != static_cast<ssize_t>(sizeof words)) {
     if (errno != EINTR) throw_refusal(last_error(), "getrandom", "", "allow it in the seccomp filter");
   }
-  return word;
+  return words;
 }
 
 }  // namespace portolan::os

@@ -4,11 +4,12 @@
 // which a virtual machine answers with a trap of 20 us.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace portolan::os {
 
 /// Throws PortError if the kernel refuses.
-[[nodiscard]] std::uint64_t random_word();
+[[nodiscard]] std::array<std::uint64_t, 2> random_words();
 
 }  // namespace portolan::os

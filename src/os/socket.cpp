@@ -27,10 +27,12 @@ std::size_t counted(int socket, unsigned long request) noexcept {
   return ::ioctl(socket, request, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
-bool connected(int socket) noexcept {
+// The domain of the socket at the other end; -1: there is none.
+int peer_domain(int socket) noexcept {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  return ::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  const bool connected = ::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  return connected ? address.ss_family : -1;
 }
 
 }  // namespace
@@ -86,11 +88,13 @@ std::uint64_t socket_inode(int socket) noexcept {
 
 SocketFault inspect_socket(int socket, int carrier) noexcept {
   // First, because the kernel answers it alone; fstat of what it is instead could wait for a file server.
-  const int domain = option(socket, SO_DOMAIN);
-  if (domain < 0) return SocketFault::not_a_socket;
-  if (domain != AF_UNIX || option(socket, SO_TYPE) != SOCK_SEQPACKET) return SocketFault::wrong_kind;
-  if (option(socket, SO_ACCEPTCONN) != 0) return SocketFault::listening;
-  if (!connected(socket)) return SocketFault::not_connected;
+  const int type = option(socket, SO_TYPE);
+  if (type < 0) return SocketFault::not_a_socket;
+  if (type != SOCK_SEQPACKET) return SocketFault::wrong_kind;
+  if (const int domain = peer_domain(socket); domain != AF_UNIX) {
+    if (domain >= 0 || option(socket, SO_DOMAIN) != AF_UNIX) return SocketFault::wrong_kind;
+    return option(socket, SO_ACCEPTCONN) != 0 ? SocketFault::listening : SocketFault::not_connected;
+  }
   if (carrier >= 0 && socket_inode(socket) == socket_inode(carrier)) return SocketFault::is_its_carrier;
   return SocketFault::none;
 }

@@ -57,8 +57,7 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
     return open(std::move(received), descriptor_count, descriptors);
   }
   // One more than the message needs: a bundle's own socket.
-  os::DescriptorRoom room;
-  if ((refused = room.reserve(descriptor_count + 1))) return Collected::refused;
+  if ((refused = os::require_descriptor_room(descriptor_count + 1))) return Collected::refused;
   // [T2] release; pairs with [T3]: stored before the packet is taken, so an adopter knows that it may be
   // gone.
   lines_->reader.taken_transfer.store(number, std::memory_order_release);
@@ -80,7 +79,6 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
     // An orphan of an owner that was killed before it committed the frame.
     static_cast<void>(drop(socket));
   }
-  room.release(room.size());
   Received received;
   const Next found = receive(socket, next.descriptor_count, received, refused);
   if (found == Next::refused) return Collected::refused;

@@ -158,8 +158,12 @@ void Endpoint::finish_close() noexcept {
 }
 
 void Endpoint::wake_peer_on_futex() noexcept {
-  if (const std::byte* const header = peer_looks_at()) os::futex_wake(header, 1);
-  os::futex_wake(&incoming().reader.release_count, 1);
+  // [C4] seq_cst fence; pairs with [S9], [S10], [L3]: closed before the look at who sleeps.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (ring::sleeps(reader_waker_.word(), ring::SleepState::on_futex))
+    if (const std::byte* const header = peer_looks_at()) os::futex_wake(header, 1);
+  if (ring::sleeps(writer_waker_.word(), ring::SleepState::on_futex))
+    os::futex_wake(&incoming().reader.release_count, 1);
 }
 
 // In a forked child, whose one thread holds no stay in any gate that matters.

@@ -131,11 +131,9 @@ struct Arrival {
 // Room for the descriptors is made before they are taken, and without it they stay.
 Arrival take(const Carrier& carrier) {
   Arrival arrival;
-  os::DescriptorRoom room;
-  if (const auto error = room.reserve(kDescriptorsOfPort))
+  if (const auto error = os::require_descriptor_room(kDescriptorsOfPort))
     carrier.refuse(error,
                    "no descriptors for a port, which waits; close some or raise RLIMIT_NOFILE (ulimit -n)");
-  room.release(kDescriptorsOfPort);
   arrival.packet = os::receive_from_carrier(carrier.socket(), arrival.record, arrival.descriptors);
   return arrival;
 }

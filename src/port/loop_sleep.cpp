@@ -124,7 +124,7 @@ bool LoopCore::arm() noexcept {
   sources_.announce_sleep();
   if (sources_.announced()) {
     sleeps_bounded_ = !os::membarrier();
-    // [L3] seq_cst fence; pairs with [S5], [S11]: where the barrier is refused, peers fence between
+    // [L3] seq_cst fence; pairs with [S5], [S11], [C4]: where the barrier is refused, peers fence between
     // publishing and looking at the sleep word, and this thread between storing it and looking for what they
     // published.
     if (sleeps_bounded_) std::atomic_thread_fence(std::memory_order_seq_cst);

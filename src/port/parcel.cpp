@@ -25,7 +25,8 @@ ring::Header make_header(const ChannelShape& shape, ring::Geometry geometry) {
   header.magic = ring::kMagic;
   header.layout_version = ring::kLayoutVersion;
   header.trust = static_cast<std::uint8_t>(shape.trust);
-  header.id = {os::random_word(), os::random_word()};
+  const auto [high, low] = os::random_words();
+  header.id = {high, low};
   header.segment_bytes = geometry.segment_bytes();
   header.block_bytes = geometry.block_bytes;
   header.block_count = geometry.block_count;

@@ -20,6 +20,8 @@ namespace {
 
 // What a packet takes of SO_SNDBUF, whatever its size up to 192 bytes (278 fit 212,992 bytes, measured).
 constexpr std::size_t kPacketCostBytes = 768;
+// The kernel's least SO_SNDBUF (SOCK_MIN_SNDBUF), whatever is asked for.
+constexpr std::size_t kLeastCapacityBytes = 4608;
 
 }  // namespace
 
@@ -142,7 +144,7 @@ Endpoint::Wait Endpoint::wait_for_room(std::uint64_t payload_bytes, bool packet,
     // [S7] acquire; pairs with [R8]: the blocks are free once the count says so.
     const std::uint32_t released = reader.release_count.load(std::memory_order_acquire);
     room_sleeper_.begin(ring::SleepState::on_futex, blocks_to_wait_for(payload_bytes, packet));
-    // [S10] seq_cst fence; pairs with [S11]: announced before the last look for room.
+    // [S10] seq_cst fence; pairs with [S11], [C4]: announced before the last look for room.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const std::int64_t left_ns = deadline_ns == kForever ? kLightSleepNs : deadline_ns - os::monotonic_ns();
     const bool look_again = has_room(payload_bytes, packet) || peer_closed() || !usable();
@@ -189,9 +191,9 @@ void Endpoint::take_back_number(std::uint64_t number) noexcept {
 }
 
 bool Endpoint::socket_has_room(std::size_t packets) const noexcept {
-  // A quarter stays free, so that a doorbell always fits.
-  return os::unsent_bytes(socket_.get()) + packets * kPacketCostBytes <=
-         os::send_capacity(socket_.get()) / 4 * 3;
+  // A quarter stays free, so that a doorbell always fits. The capacity is asked for only when it may matter.
+  const std::size_t bytes = os::unsent_bytes(socket_.get()) + packets * kPacketCostBytes;
+  return bytes <= kLeastCapacityBytes / 4 * 3 || bytes <= os::send_capacity(socket_.get()) / 4 * 3;
 }
 
 // What lies in front of this packet in the socket was sent by an owner that was killed before it committed

@@ -108,7 +108,7 @@ void Endpoint::hold_off() noexcept {
 bool Endpoint::fence_for_both(ring::Sleeper& sleeper, ring::SleepState state, std::uint64_t at) noexcept {
   sleeper.announce(state, sleeper_fences_, at);
   if (sleeper_fences_ && os::membarrier()) return true;
-  // [S9] seq_cst fence; pairs with [S5]: announced before the last look.
+  // [S9] seq_cst fence; pairs with [S5], [C4]: announced before the last look.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   sleeper_fences_ = false;
   return false;

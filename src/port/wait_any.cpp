@@ -53,7 +53,7 @@ class WaitingPorts {
     bool all = true;
     for (const auto& state : states_) all = state->used()->announce_sleep(true, false, false) && all;
     const bool fenced = os::membarrier();
-    // [L3] seq_cst fence; pairs with [S5], [S11]: as in the loop, where the barrier is refused.
+    // [L3] seq_cst fence; pairs with [S5], [S11], [C4]: as in the loop, where the barrier is refused.
     if (!fenced) std::atomic_thread_fence(std::memory_order_seq_cst);
     std::error_code refused;
     if (all && first_ready() == npos && sleeper.nudges() == nudges) {

@@ -382,7 +382,7 @@ TEST_CASE("a kill at any edge of a system call loses nothing and repeats nothing
     run.kill_sender(true, send_and_close);
     ++edge;
   }
-  CHECK(edge > 100);
+  CHECK(edge > 80);
   constexpr unsigned kEdges = 200;  // the adoption, and some messages with ports
   for (edge = 0; edge < kEdges; ++edge) {
     CAPTURE(edge);

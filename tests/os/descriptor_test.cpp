@@ -85,24 +85,26 @@ TEST_CASE("a refusal names call, object, reason and cure") {
   CHECK(portolan::DataCloneError::code() == 25);
 }
 
-TEST_CASE("room for descriptors is all or nothing, and is there after its release") {
+TEST_CASE("there is room for as many descriptors as the table has places left, wherever they are") {
   ChildProcess child = ChildProcess::fork([] {
     constexpr unsigned kLimit = 32;
     const rlimit limit{kLimit, kLimit};
     PORTOLAN_CHILD_REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
     unsigned open_count = 0;
     for (int i = 0; i < static_cast<int>(kLimit); ++i) open_count += is_open(i) ? 1U : 0U;
-    portolan::os::DescriptorRoom room;
-    PORTOLAN_CHILD_REQUIRE(room.reserve(kLimit - open_count + 1) == std::errc::too_many_files_open);
-    PORTOLAN_CHILD_REQUIRE(room.size() == 0);
-    PORTOLAN_CHILD_REQUIRE(!room.reserve(kLimit - open_count));
-    PORTOLAN_CHILD_REQUIRE(!open_null());
-    PORTOLAN_CHILD_REQUIRE(room.reserve(1) == std::errc::too_many_files_open);
-    PORTOLAN_CHILD_REQUIRE(room.size() == kLimit - open_count);
-    room.release(1);
-    PORTOLAN_CHILD_REQUIRE(open_null());
-    room.release(kLimit);
-    PORTOLAN_CHILD_REQUIRE(room.size() == 0);
+    const auto room = [](unsigned count) { return portolan::os::require_descriptor_room(count); };
+    const unsigned left = kLimit - open_count;
+    PORTOLAN_CHILD_REQUIRE(!room(left));
+    PORTOLAN_CHILD_REQUIRE(room(left + 1) == std::errc::too_many_files_open);
+    PORTOLAN_CHILD_REQUIRE(room(kLimit + 1) == std::errc::too_many_files_open);
+    // The last place is taken, the others are not.
+    PORTOLAN_CHILD_REQUIRE(::dup2(2, kLimit - 1) == kLimit - 1);
+    PORTOLAN_CHILD_REQUIRE(!room(left - 1));
+    PORTOLAN_CHILD_REQUIRE(room(left) == std::errc::too_many_files_open);
+    // Asking takes nothing.
+    unsigned open_afterwards = 0;
+    for (int i = 0; i < static_cast<int>(kLimit); ++i) open_afterwards += is_open(i) ? 1U : 0U;
+    PORTOLAN_CHILD_REQUIRE(open_afterwards == open_count + 1);
     return 0;
   });
   CHECK(child.wait() == ChildExit::exited(0));
