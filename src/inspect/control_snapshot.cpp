@@ -70,7 +70,7 @@ DirectionSnapshot direction_at(ControlPageBytes page, std::size_t base, std::uin
   direction.posted_messages = word(kPosted);
   direction.posted_bytes = word(kPosted + 8);
   direction.posted_large_bytes = word(offsetof(ring::WriterLine, large_bytes));
-  direction.writer_fences = half(offsetof(ring::WriterLine, fences)) != 0;
+  direction.writer_fences = half(offsetof(ring::WriterLine, unfenced)) == 0;
   direction.cursor_place = word(kProgress);
   direction.handed_messages = word(kProgress + 8);
   direction.read_messages = word(kProgress + 16);

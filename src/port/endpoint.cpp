@@ -28,8 +28,7 @@ Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexc
       room_sleeper_(outgoing().writer_sleep),
       writer_waker_(incoming().writer_sleep.word, incoming().writer_sleep.at),
       arrivals_(incoming(), segment_->trust() == Trust::foreign),
-      names_(outgoing()),
-      sleeper_fences_(os::membarrier_registered()) {
+      names_(outgoing()) {
   enrol();
 }
 
@@ -87,10 +86,8 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
     return endpoint;
   }
   if (how == ring::Adoption::after_death) endpoint->post_mark();
-  // A word of zeros asks for a fence after each publication. A reader that never sleeps would never say that
-  // it needs none.
-  endpoint->reader_sleeper_.announce(ring::SleepState::awake, endpoint->sleeper_fences_,
-                                     endpoint->reader_.place().word());
+  // The last owner may have slept.
+  endpoint->announce_awake();
   // The last owner may have been killed between publishing and ringing.
   endpoint->wake_reader();
   endpoint->wake_writer();
@@ -102,6 +99,7 @@ bool Endpoint::load_halves(ring::Adoption how) noexcept {
   room_sleeper_.adopt();
   names_.adopt();
   if (!writer_.adopt(how) || !reader_.adopt(how)) return false;
+  taken_before_sleep_ = reader_.taken_count();
   return true;
 }
 

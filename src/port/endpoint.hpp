@@ -178,8 +178,10 @@ class Endpoint final : public ForkGuarded {
   void notice_hang_up() noexcept;
   Arrivals& arrivals() noexcept { return arrivals_; }
   void after_release() noexcept {
-    if (reader_.take_handed_back()) [[unlikely]]
+    if (reader_.take_handed_back()) [[unlikely]] {
       wake_writer();
+      spare_writer_fences();
+    }
   }
   // Any thread, the segment's lock held.
   void hand_back_kept() noexcept {
@@ -223,8 +225,8 @@ class Endpoint final : public ForkGuarded {
   void wake_writer() noexcept;
   void wake_peer_on_futex() noexcept;
   std::byte* peer_looks_at() noexcept;
-  bool fence_for_both(ring::Sleeper& sleeper, ring::SleepState state, std::uint64_t at) noexcept;
-  std::int64_t longest_sleep_ns(bool fenced) const noexcept;
+  void spare_writer_fences() noexcept;
+  bool fall_asleep(ring::SleepState state, std::uint64_t at) noexcept;
   bool spin(std::int64_t deadline_ns) noexcept;
   // On the header at `place`, which is zero as long as `dry` says so.
   template <class Dry>
@@ -265,7 +267,8 @@ class Endpoint final : public ForkGuarded {
   std::uint32_t releases_seen_ = 0;  // the reader's, when this end last left an extent
   std::int64_t window_began_ns_ = 0;
   std::uint32_t window_peak_blocks_[2] = {0, 0};  // this window's and the last one's
-  bool sleeper_fences_;
+  bool sleeper_fences_ = false;                   // as the reader's sleep word says
+  std::uint64_t taken_before_sleep_ = 0;          // what the reader had taken when it slept last
   bool owes_mark_ = false;
 };
 

@@ -33,7 +33,7 @@ void Endpoint::wake_reader() noexcept {
   if (fences != reader_waker_.fences() || reader_waker_.never_answered()) {
     reader_waker_.set_fences(fences);
     // [F1] release; pairs with [F2]: from here on every publication is followed by a fence, or by none.
-    outgoing().writer.fences.store(fences ? 1 : 0, std::memory_order_release);
+    outgoing().writer.unfenced.store(fences ? 0 : 1, std::memory_order_release);
     // [F3] seq_cst fence; pairs with [F2]: a reader that cannot fence for both must not find an old "yes".
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }

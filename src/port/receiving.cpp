@@ -98,28 +98,35 @@ void Endpoint::look_for_hang_up() noexcept {
 }
 
 void Endpoint::hold_off() noexcept {
+  spare_writer_fences();
   back_off_.dry(reader_.taken_bytes(), reader_.taken_count());
   constexpr std::uint32_t kLooksPerPoll = 1024;  // a poll costs 0.3 us, 1024 dry looks 30 us
   if (++dry_looks_ % kLooksPerPoll == 0) look_for_hang_up();
 }
 
-// Stores the word, then a barrier for both sides. False: the barrier is this side's only, and the writer may
-// not have heard yet that it must fence.
-bool Endpoint::fence_for_both(ring::Sleeper& sleeper, ring::SleepState state, std::uint64_t at) noexcept {
-  sleeper.announce(state, sleeper_fences_, at);
+// A sleep costs 22 us of barriers where the sleeper fences for both sides, and each message 15 ns where the
+// writer does. So who has taken many since its last sleep fences for both.
+constexpr std::uint64_t kManyMessages = 1024;
+
+void Endpoint::spare_writer_fences() noexcept {
+  if (sleeper_fences_ || reader_.taken_count() - taken_before_sleep_ < kManyMessages) return;
+  sleeper_fences_ = os::membarrier_registered();
+  if (sleeper_fences_) announce_awake();
+}
+
+// Announces the sleep; then the caller looks once more. False: the writer may not have heard yet that it must
+// fence, and this process cannot do it for both.
+bool Endpoint::fall_asleep(ring::SleepState state, std::uint64_t at) noexcept {
+  const std::uint64_t taken = std::exchange(taken_before_sleep_, reader_.taken_count());
+  sleeper_fences_ = sleeper_fences_ && taken_before_sleep_ - taken >= kManyMessages;
+  reader_sleeper_.announce(state, sleeper_fences_, at);
   if (sleeper_fences_ && os::membarrier()) return true;
   // [S9] seq_cst fence; pairs with [S5], [C4]: announced before the last look.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  sleeper_fences_ = false;
-  return false;
-}
-
-std::int64_t Endpoint::longest_sleep_ns(bool fenced) const noexcept {
-  // [F2] acquire; pairs with [F1]: the writer fences from its next publication on.
-  const bool writer_fences =
-      page_->direction[static_cast<std::size_t>(ring::other(side_))].writer.fences.load(
-          std::memory_order_acquire) != 0;
-  return fenced || writer_fences ? kRearmNs : kLightSleepNs;
+  // [F2] acquire; pairs with [F1]: the writer fences from its next publication on, and has published
+  // everything before it.
+  const bool writer_fences = incoming().writer.unfenced.load(std::memory_order_acquire) == 0;
+  return writer_fences || os::membarrier();
 }
 
 bool Endpoint::spin(std::int64_t deadline_ns) noexcept {
@@ -158,7 +165,7 @@ Endpoint::Wait Endpoint::wait_for_message(std::int64_t deadline_ns, const std::s
 template <class Dry>
 bool Endpoint::sleep_on_header(ring::Location place, const void* header, std::int64_t deadline_ns,
                                const ThreadSleeper& sleeper, std::uint32_t nudges, Dry&& dry) noexcept {
-  static_cast<void>(fence_for_both(reader_sleeper_, ring::SleepState::on_futex, place.word()));
+  static_cast<void>(fall_asleep(ring::SleepState::on_futex, place.word()));
   bool look_again = !dry() || peer_closed() || !usable();
   if (!look_again) {
     const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), kLightSleepNs);
@@ -198,12 +205,10 @@ Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Wat
                                     const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept {
   give_back_idle_blocks();
   drain_doorbells();
-  const bool fenced = fence_for_both(reader_sleeper_, ring::SleepState::on_socket, reader_.place().word());
-  // Asked before the last look: a writer that says so has published everything that it did not fence.
-  const std::int64_t longest_ns = longest_sleep_ns(fenced);
+  const bool fenced = fall_asleep(ring::SleepState::on_socket, reader_.place().word());
   bool look_again = !reader_.dry() || peer_closed() || !usable();
   if (!look_again) {
-    const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), longest_ns);
+    const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), fenced ? kRearmNs : kLightSleepNs);
     refused_ = watch.sleep(socket_.get(), nudges, sleep_ns);
     if (os::hung_up(socket_.get())) notice_hang_up();
     look_again = !reader_.dry() || peer_closed() || !usable() || sleeper.nudges() != nudges;
@@ -244,6 +249,7 @@ bool Endpoint::announce_sleep(bool deep, bool for_room, bool ahead) noexcept {
   if (!dry && !ahead) return true;
   if (deep) drain_doorbells();
   const bool scouts = !dry && scout_.dry();
+  sleeper_fences_ = os::membarrier_registered();  // the caller's barrier is for both
   reader_sleeper_.announce(deep ? ring::SleepState::on_socket : ring::SleepState::on_futex, sleeper_fences_,
                            (scouts ? scout_.place() : reader_.place()).word());
   return true;

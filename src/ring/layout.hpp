@@ -30,7 +30,7 @@ inline constexpr std::size_t kNameTableBytes = 384;
 inline constexpr std::size_t kFirstExtentBytes = 896;
 inline constexpr std::uint32_t kMaxBlocks = 1024;
 inline constexpr std::uint64_t kMagic = 0x4e414c4f54524f50;  // "PORTOLAN"
-inline constexpr std::uint32_t kLayoutVersion = 3;
+inline constexpr std::uint32_t kLayoutVersion = 4;
 
 enum class Side : std::uint8_t { a = 0, b = 1 };
 constexpr Side other(Side side) noexcept {
@@ -76,7 +76,7 @@ struct alignas(kLineBytes) WriterLine {
   lane::SharedWord<std::uint64_t> next_transfer;  // number of the last packet announced ("Transfer")
   lane::Posted posted;
   lane::SharedWord<std::uint64_t> large_bytes;  // posted in files of their own
-  lane::SharedWord<std::uint32_t> fences;       // 1: this writer fences after each publication ("Sleeping")
+  lane::SharedWord<std::uint32_t> unfenced;     // 0: this writer fences after each publication ("Sleeping")
   lane::SharedWord<std::uint32_t> name_bytes;   // of the names told ("Names")
 };
 
@@ -135,7 +135,7 @@ static_assert(sizeof(WriterLine) == 64 && offsetof(WriterLine, extent) == 0 &&
 static_assert(offsetof(WriterLine, next_transfer) == 16 && offsetof(WriterLine, posted) == 24);
 static_assert(offsetof(lane::Posted, message_count) == 0 && offsetof(lane::Posted, message_bytes) == 8);
 static_assert(offsetof(WriterLine, large_bytes) == 40);
-static_assert(offsetof(WriterLine, fences) == 48 && offsetof(WriterLine, name_bytes) == 52);
+static_assert(offsetof(WriterLine, unfenced) == 48 && offsetof(WriterLine, name_bytes) == 52);
 static_assert(sizeof(ReaderLine) == 64 && offsetof(ReaderLine, progress) == 0);
 static_assert(offsetof(lane::Progress, cursor) == 0 && offsetof(lane::Progress, handed_count) == 8);
 static_assert(offsetof(lane::Progress, message_count) == 16 && offsetof(lane::Progress, message_bytes) == 24);

@@ -25,13 +25,14 @@
 //! mutant NO_WRITER_FENCE quick -DN=2
 //! mutant NO_READER_BARRIER quick -DN=2
 //! mutant NO_MEMBARRIER_CALL quick -DN=2
+//! mutant NO_BARRIER_WHERE_UNHEARD quick -DN=3 -DDEEP_ONLY
 //! mutant NO_LAST_LOOK quick -DN=2
 //! mutant NO_FUTEX_ON_DATA quick -DN=2 -DLIGHT_ONLY
 //! mutant NO_LOOK_AT_ITS_HEADER quick -DN=3 -DLIGHT_ONLY
 //! mutant NO_EPOCH quick -DN=2
-//! mutant NO_CONTINUED_EPOCH quick -DN=2 -DREADER_KILLS=1
-//! mutant NO_ADOPTER_RINGS quick -DN=2 -DWRITER_KILLS=1
-//! mutant NO_BOUNDED_ROUNDS quick -DN=2 -DREADER_KILLS=1
+//! mutant NO_CONTINUED_EPOCH quick -DN=2 -DREADER_KILLS=1 -DMEMBARRIER=0
+//! mutant NO_ADOPTER_RINGS quick -DN=2 -DWRITER_KILLS=1 -DMEMBARRIER=0
+//! mutant NO_BOUNDED_ROUNDS quick -DN=2 -DDEEP_ONLY -DREADER_KILLS=1 -DFIRST_OWNER_ONLY
 //! mutant NO_ACKNOWLEDGEMENT_FIRST quick -DN=2 -DREADER_KILLS=1
 //! mutant NO_FENCE_ON_CHANGE -DN=3 -DDEEP_ONLY -DREADER_KILLS=1 -DFIRST_OWNER_ONLY
 //! mutant NO_DRAIN quick -DN=3 -DDEEP_ONLY -DSOCKET=2
@@ -72,7 +73,7 @@
 // Words, each with one writer.
 #define PUBLISHED 0      // headers stored; the header at r is non-zero when PUBLISHED > r
 #define NEXT      1      // writer: number of the last transfer announced
-#define FENCES    2      // writer: 1 when it fences after each publication
+#define UNFENCED  2      // writer: 0 when it fences after each publication
 #define WRITER_WORD 3    // writer's sleep word
 #define READER_WORD 4    // reader's sleep word
 #define CURSOR    5      // reader: frames passed; also the futex of a writer that waits for room
