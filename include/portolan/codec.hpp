@@ -17,6 +17,7 @@
 #include <type_traits>
 
 #include <portolan/encoding.hpp>
+#include <portolan/lane/payload_copy.hpp>
 #include <portolan/number.hpp>
 
 namespace portolan {
@@ -155,7 +156,7 @@ T copy_flat(Source& source) {
   if constexpr (ByteRange<T> && requires { std::tuple_size<T>::value; }) {
     T bytes;
     if (count != bytes.size()) refuse_value("value: another number of bytes than the std::array asked for");
-    std::memcpy(bytes.data(), first, count);
+    lane::copy_payload(bytes.data(), first, count);
     return bytes;
   } else {
     static_assert(!std::is_trivially_copyable_v<T>,

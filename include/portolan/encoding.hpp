@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <portolan/export.hpp>
+#include <portolan/lane/payload_copy.hpp>
 
 namespace portolan {
 inline namespace v1 {
@@ -66,7 +67,7 @@ class PORTOLAN_API Sink {
   /// Appends a copy of `bytes` bytes.
   void write(const void* data, std::size_t bytes) {
     std::byte* const space = append(bytes);
-    if (bytes != 0) std::memcpy(space, data, bytes);
+    if (bytes != 0) lane::copy_payload(space, data, bytes);
   }
 
   /// Appends `bytes` bytes of unspecified content for the caller to fill; valid until the next call that
@@ -156,7 +157,7 @@ class PORTOLAN_API Source {
   /// Copies the next `bytes` bytes. Throws DataCloneError, and copies nothing, if fewer are left.
   void read(void* into, std::size_t bytes) {
     const std::byte* const from = take(bytes);
-    if (bytes != 0) std::memcpy(into, from, bytes);
+    if (bytes != 0) lane::copy_payload(into, from, bytes);
   }
 
   std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +24,7 @@
 #include <portolan/export.hpp>
 #include <portolan/gather.hpp>
 #include <portolan/lane/lanes.hpp>
+#include <portolan/lane/payload_copy.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/port_handle.hpp>
 #include <portolan/received.hpp>
@@ -359,7 +359,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
                                                  std::chrono::nanoseconds patience) {
     if (lanes_ != nullptr && options.transfer.empty()) [[likely]] {
       if (std::byte* const room = lanes_->room(bytes.size())) [[likely]] {
-        std::memcpy(room, bytes.data(), bytes.size());
+        lane::copy_payload(room, bytes.data(), bytes.size());
         if (lanes_->publish(lane::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
                                                        static_cast<unsigned>(format), false, false)))
             [[unlikely]]

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <portolan/lane/payload_copy.hpp>
 #include <portolan/type_name.hpp>
 #include <portolan/value_limits.hpp>
 #include <portolan/value_writer.hpp>
@@ -112,7 +113,7 @@ class ValueReader {
   // The rest of Boost's concept.
   void load_binary(void* into, std::size_t bytes) {
     const std::byte* const from = take(bytes);
-    if (bytes != 0) std::memcpy(into, from, bytes);
+    if (bytes != 0) lane::copy_payload(into, from, bytes);
   }
   /// From here on a pointer to any base of T may lead to a T.
   template <class T>

@@ -30,6 +30,7 @@
 #include <utility>
 
 #include <portolan/codec.hpp>
+#include <portolan/lane/payload_copy.hpp>
 #include <portolan/value_limits.hpp>
 
 namespace portolan {
@@ -154,7 +155,7 @@ class ValueWriter {
   void save_binary(const void* data, std::size_t bytes) {
     if (bytes > static_cast<std::size_t>(end_ - cursor_) - promised_bytes_) [[unlikely]]
       grow(bytes + promised_bytes_);
-    if (bytes != 0) std::memcpy(cursor_, data, bytes);
+    if (bytes != 0) lane::copy_payload(cursor_, data, bytes);
     cursor_ += bytes;
   }
   /// From here on a pointer to any base of T may lead to a T.

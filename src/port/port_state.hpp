@@ -9,7 +9,6 @@
 
 #include <array>
 #include <atomic>
-#include <cstring>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -22,6 +21,7 @@
 #include <vector>
 
 #include <portolan/lane/lanes.hpp>
+#include <portolan/lane/payload_copy.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/message_port.hpp>
 #include <portolan/received.hpp>
@@ -100,7 +100,7 @@ class PortState final : public LoopSource,
         writing_.load(std::memory_order_relaxed) == 0 && endpoint->usable() && !endpoint->peer_closed())
         [[likely]] {
       if (std::byte* const room = endpoint->room(bytes.size())) [[likely]] {
-        std::memcpy(room, bytes.data(), bytes.size());
+        lane::copy_payload(room, bytes.data(), bytes.size());
         endpoint->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
                                                      static_cast<unsigned>(format), false, false));
         return PostResult::posted;
