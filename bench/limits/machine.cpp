@@ -4,12 +4,14 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <functional>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <memory>
 #include <stdexcept>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -40,10 +42,18 @@ void must(bool well, const char* call) {
 
 double copy_rate(std::size_t bytes) {
   constexpr std::size_t kTotalBytes = std::size_t{256} << 20;
-  std::vector<std::byte> from(bytes, std::byte{1}), to(bytes);
+  // Both at the same place in a page: beside each other memcpy may be slow
+  // (docs/decisions/copy-backwards.md).
+  constexpr std::size_t kPageBytes = 4096;
+  const auto free_memory = [](void* memory) { std::free(memory); };
+  const std::unique_ptr<void, decltype(free_memory)> from(std::aligned_alloc(kPageBytes, bytes), free_memory);
+  const std::unique_ptr<void, decltype(free_memory)> to(std::aligned_alloc(kPageBytes, bytes), free_memory);
+  must(from != nullptr && to != nullptr, "aligned_alloc");
+  std::memset(from.get(), 1, bytes);
+  std::memset(to.get(), 1, bytes);
   const double each_ns = nanoseconds_each(static_cast<int>(kTotalBytes / bytes), [&] {
-    std::memcpy(to.data(), from.data(), bytes);
-    asm volatile("" : : "r"(to.data()) : "memory");
+    std::memcpy(to.get(), from.get(), bytes);
+    asm volatile("" : : "r"(to.get()) : "memory");
   });
   return static_cast<double>(bytes) / each_ns * 1e9;
 }
