@@ -54,7 +54,8 @@ Attempt::Attempt(std::string_view address, ConnectOptions options)
       options_(std::move(options)),
       deadline_ns_(deadline_after(options_.deadline)),
       delay_ns_(kFirstDelayNs) {
-  if (const auto error = epoll_.add(timer_.descriptor(), os::kReadable, 0)) refuse(error, error.message());
+  if (const auto error = epoll_.add(timer_.descriptor(), os::kReadable, 0))
+    refuse(error, error.message() + "; raise fs.epoll.max_user_watches or free memory");
   timer_.set(0);
   enrol();
 }

@@ -34,7 +34,8 @@ WatchState::WatchState(std::string_view pattern)
   for (const auto& [descriptor, tag] :
        {std::pair{link_.descriptor(), kDaemonTag}, {timer_.descriptor(), kTimerTag}})
     if (const auto error = epoll_.add(descriptor, os::kReadable, tag))
-      throw PortError(error, call_ + ": " + error.message());
+      throw PortError(error,
+                      call_ + ": " + error.message() + "; raise fs.epoll.max_user_watches or free memory");
   enrol();
 }
 

@@ -65,13 +65,20 @@ FileFault check_seals(int seals, FileRole role) noexcept {
   return fits ? FileFault::none : FileFault::wrong_seals;
 }
 
-bool on_tmpfs(int file) noexcept {
+// What could not be asked of a file that has seals.
+FileInspection untold(FileFault otherwise) noexcept {
+  if (is_shortage()) return {FileFault::untold, 0, last_error()};
+  return {otherwise, 0};
+}
+
+FileInspection ask_file_system(int file) noexcept {
   struct statfs system {};
   int result = -1;
   do {
     result = ::fstatfs(file, &system);
   } while (result != 0 && errno == EINTR);
-  return result == 0 && system.f_type == TMPFS_MAGIC;
+  if (result != 0) return untold(FileFault::not_tmpfs);
+  return {system.f_type == TMPFS_MAGIC ? FileFault::none : FileFault::not_tmpfs, 0};
 }
 
 bool opened_for(int file, FileRole role) noexcept {
@@ -160,9 +167,10 @@ FileInspection inspect_file(int file, FileRole role, FileBounds bounds) noexcept
   if (seals < 0) return {FileFault::not_memory, 0};
   if (const FileFault fault = check_seals(seals, role); fault != FileFault::none) return {fault, 0};
   if (!opened_for(file, role)) return {FileFault::wrong_access, 0};
-  if (!on_tmpfs(file)) return {FileFault::not_tmpfs, 0};
+  if (const FileInspection found = ask_file_system(file); !found) return found;
   struct stat status {};
-  if (::fstat(file, &status) != 0 || status.st_size < 0) return {FileFault::wrong_size, 0};
+  if (::fstat(file, &status) != 0) return untold(FileFault::wrong_size);
+  if (status.st_size < 0) return {FileFault::wrong_size, 0};
   const auto size_bytes = static_cast<std::uint64_t>(status.st_size);
   const bool whole_pages = role != FileRole::segment || size_bytes % page_bytes() == 0;
   if (!whole_pages || size_bytes < bounds.min_bytes || size_bytes > bounds.max_bytes) {
@@ -187,6 +195,8 @@ std::string_view describe(FileFault fault) noexcept {
       return "it is not on tmpfs (huge pages?)";
     case FileFault::wrong_size:
       return "its size is not acceptable";
+    case FileFault::untold:
+      return "the kernel does not say now what it is";
   }
   return "unknown";
 }

@@ -64,6 +64,7 @@ enum class FileFault : std::uint8_t {
   wrong_access,     // opened so that it cannot be mapped as its role needs
   not_tmpfs,        // huge pages: sealed, but touching it may fault
   wrong_size,       // no whole pages, outside the bounds, or not the size announced
+  untold,           // it is memory, and the kernel refuses to say the rest now: FileInspection::refused
 };
 
 /// Whole sizes that are acceptable, both ends included. A size that was announced is min == max.
@@ -75,6 +76,7 @@ struct FileBounds {
 struct FileInspection {
   FileFault fault = FileFault::none;
   std::uint64_t size_bytes = 0;  // only when there is no fault
+  std::error_code refused = {};  // why nothing more is known; then ask again later
   [[nodiscard]] explicit operator bool() const noexcept { return fault == FileFault::none; }
 };
 

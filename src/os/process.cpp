@@ -154,7 +154,11 @@ FileDescriptor open_pidfd(int pid) {
 
 bool is_dead(int pidfd) noexcept {
   pollfd asked{pidfd, POLLIN, 0};
-  return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLIN) != 0;
+  int found = -1;
+  do {
+    found = ::poll(&asked, 1, 0);
+  } while (found < 0 && errno == EINTR);
+  return found > 0 && (asked.revents & POLLIN) != 0;
 }
 
 bool ended_within(int pidfd, std::int64_t timeout_ns) noexcept {

@@ -19,6 +19,10 @@ void throw_refusal(std::error_code code, std::string_view call, std::string_view
   throw PortError(code, message);
 }
 
+bool is_shortage() noexcept {
+  return errno == ENOMEM || errno == ENOBUFS || errno == EINTR;
+}
+
 std::error_code last_error() noexcept {
   return {errno, std::generic_category()};
 }

@@ -13,6 +13,9 @@ namespace portolan::os {
 [[noreturn]] void throw_refusal(std::error_code code, std::string_view call, std::string_view object,
                                 std::string_view cure);
 
+/// Whether errno says that something is short, so that the same question may be answered later.
+[[nodiscard]] bool is_shortage() noexcept;
+
 /// errno, as a value.
 [[nodiscard]] std::error_code last_error() noexcept;
 

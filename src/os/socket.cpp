@@ -86,17 +86,25 @@ std::uint64_t socket_inode(int socket) noexcept {
   return ::fstat(socket, &status) == 0 ? status.st_ino : 0;
 }
 
-SocketFault inspect_socket(int socket, int carrier) noexcept {
+SocketFault inspect_socket(int socket, int carrier, std::error_code* refused) noexcept {
+  const auto untold = [refused](SocketFault otherwise) {
+    if (!is_shortage()) return otherwise;
+    if (refused != nullptr) *refused = last_error();
+    return SocketFault::untold;
+  };
   // First, because the kernel answers it alone; fstat of what it is instead could wait for a file server.
   const int type = option(socket, SO_TYPE);
-  if (type < 0) return SocketFault::not_a_socket;
+  if (type < 0) return untold(SocketFault::not_a_socket);
   if (type != SOCK_SEQPACKET) return SocketFault::wrong_kind;
   if (const int domain = peer_domain(socket); domain != AF_UNIX) {
+    if (domain < 0 && is_shortage()) return untold(SocketFault::not_connected);
     if (domain >= 0 || option(socket, SO_DOMAIN) != AF_UNIX) return SocketFault::wrong_kind;
     return option(socket, SO_ACCEPTCONN) != 0 ? SocketFault::listening : SocketFault::not_connected;
   }
-  if (carrier >= 0 && socket_inode(socket) == socket_inode(carrier)) return SocketFault::is_its_carrier;
-  return SocketFault::none;
+  if (carrier < 0) return SocketFault::none;
+  const std::uint64_t inode = socket_inode(socket);
+  if (inode == 0) return untold(SocketFault::wrong_kind);
+  return inode == socket_inode(carrier) ? SocketFault::is_its_carrier : SocketFault::none;
 }
 
 bool is_carrier(int socket) noexcept {
@@ -117,6 +125,8 @@ std::string_view describe(SocketFault fault) noexcept {
       return "it is not connected";
     case SocketFault::is_its_carrier:
       return "it is the socket that it came over";
+    case SocketFault::untold:
+      return "the kernel does not say now what it is";
   }
   return "unknown";
 }

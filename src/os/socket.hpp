@@ -104,12 +104,14 @@ enum class SocketFault : std::uint8_t {
   listening,   // accepts connections instead of being one
   not_connected,
   is_its_carrier,  // the very socket that it came over
+  untold,          // the kernel refuses to say now
 };
 
 /// Whether a descriptor from elsewhere can be a channel's socket. `carrier` is the socket that it came over,
 /// or -1. A connected end whose peer is gone passes: its queue may hold packets. A fault is a value, like
-/// those of files.
-[[nodiscard]] SocketFault inspect_socket(int socket, int carrier) noexcept;
+/// those of files; of SocketFault::untold `refused` says why, if it is asked for.
+[[nodiscard]] SocketFault inspect_socket(int socket, int carrier,
+                                         std::error_code* refused = nullptr) noexcept;
 [[nodiscard]] std::string_view describe(SocketFault fault) noexcept;
 
 /// Whether a socket of the user's own can carry descriptors: an AF_UNIX one of any type that is not

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -41,12 +42,14 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
     return std::tuple(packet.generation, packet.number);
   };
   // Memory first, so that nothing throws between the packets of a bundle.
-  if (descriptor_count > wire::kMaxPacketDescriptors)
+  if (descriptor_count > wire::kMaxPacketDescriptors) {
     descriptors.reserve(std::size_t{descriptor_count} + wire::kMaxPacketDescriptors);
+    early_.reserve(early_.size() + 1);
+  }
   if (put_back_ && name_of(put_back_->packet) == named) {
     Received kept = std::move(*put_back_);
     put_back_.reset();
-    return open(std::move(kept), descriptor_count, descriptors);
+    return open(std::move(kept), descriptor_count, descriptors, refused);
   }
   const auto early = std::find_if(early_.begin(), early_.end(), [&](const Received& received) {
     return name_of(received.packet) == named;
@@ -54,7 +57,7 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
   if (early != early_.end()) {
     Received received = std::move(*early);
     early_.erase(early);
-    return open(std::move(received), descriptor_count, descriptors);
+    return open(std::move(received), descriptor_count, descriptors, refused);
   }
   // One more than the message needs: a bundle's own socket.
   if ((refused = os::require_descriptor_room(descriptor_count + 1))) return Collected::refused;
@@ -84,7 +87,7 @@ Arrivals::Collected Arrivals::collect(int socket, std::uint64_t generation, std:
   if (found == Next::refused) return Collected::refused;
   // Another one than was looked at: nobody but this thread reads here.
   if (found != Next::packet || name_of(received.packet) != named) return Collected::violation;
-  return open(std::move(received), descriptor_count, descriptors);
+  return open(std::move(received), descriptor_count, descriptors, refused);
 }
 
 // Takes the next packet. Whether descriptors came with it, which the kernel closes.
@@ -95,12 +98,12 @@ bool Arrivals::drop(int socket) noexcept {
 }
 
 Arrivals::Collected Arrivals::open(Received received, std::uint32_t descriptor_count,
-                                   std::vector<FileDescriptor>& descriptors) const {
+                                   std::vector<FileDescriptor>& descriptors, std::error_code& refused) {
   // More than was announced, and cut off for that, is the peer's doing.
   if (received.cut && received.descriptors.size() <= received.packet.descriptor_count) return Collected::cut;
   if (received.descriptors.size() != received.packet.descriptor_count) return Collected::violation;
   if (received.packet.kind == wire::PacketKind::bundle)
-    return open_bundle(received.descriptors.front().get(), descriptor_count, descriptors);
+    return open_bundle(std::move(received), descriptor_count, descriptors, refused);
   descriptors = std::move(received.descriptors);
   return descriptors.size() == descriptor_count ? Collected::all : Collected::violation;
 }
@@ -129,11 +132,27 @@ Arrivals::Collected Arrivals::collect_early(int socket, std::uint64_t generation
   return collected;
 }
 
-Arrivals::Collected Arrivals::open_bundle(int bundle, std::uint32_t descriptor_count,
-                                          std::vector<FileDescriptor>& descriptors) const {
-  if (descriptor_count <= wire::kMaxPacketDescriptors ||
-      os::inspect_socket(bundle, -1) != os::SocketFault::none)
-    return Collected::violation;
+// What is refused half-way is kept, with the rest of the bundle, for the next collect() of the same transfer.
+Arrivals::Collected Arrivals::open_bundle(Received received, std::uint32_t descriptor_count,
+                                          std::vector<FileDescriptor>& descriptors,
+                                          std::error_code& refused) {
+  std::move(received.opened.begin(), received.opened.end(), std::back_inserter(descriptors));
+  received.opened.clear();
+  const Collected taken =
+      take_bundle(received.descriptors.front().get(), descriptor_count, descriptors, refused);
+  if (taken != Collected::refused) return taken;
+  received.opened = std::move(descriptors);
+  descriptors.clear();
+  early_.push_back(std::move(received));  // there is room
+  return taken;
+}
+
+Arrivals::Collected Arrivals::take_bundle(int bundle, std::uint32_t descriptor_count,
+                                          std::vector<FileDescriptor>& descriptors,
+                                          std::error_code& refused) const {
+  if (descriptor_count <= wire::kMaxPacketDescriptors) return Collected::violation;
+  if (os::inspect_socket(bundle, -1, &refused) != os::SocketFault::none)
+    return refused ? Collected::refused : Collected::violation;
   // Its sender's end is closed, so the queue ends; one that does not is cut off by the count.
   for (int ends = 0; ends < 2 && descriptors.size() <= descriptor_count;) {
     std::array<std::byte, wire::kPacketBytes> bytes;
@@ -141,8 +160,11 @@ Arrivals::Collected Arrivals::open_bundle(int bundle, std::uint32_t descriptor_c
     const os::ReceivedPacket packet =
         os::receive_packet(bundle, bytes, wire::kMaxPacketDescriptors, descriptors);
     mark(descriptors, foreign_);
-    const bool refused = packet.kind == os::ReceivedPacket::Kind::refused;
-    if (refused || packet.descriptors_truncated) return Collected::cut;
+    if (packet.descriptors_truncated) return Collected::cut;
+    if (packet.kind == os::ReceivedPacket::Kind::refused) {
+      refused = packet.error;
+      return Collected::refused;
+    }
     if (packet.kind != os::ReceivedPacket::Kind::packet)
       ++ends;
     else if (descriptors.size() == before)

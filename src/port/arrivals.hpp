@@ -61,6 +61,7 @@ class Arrivals {
     wire::Packet packet;
     std::vector<FileDescriptor> descriptors;
     bool cut = false;
+    std::vector<FileDescriptor> opened = {};  // what was taken out of a bundle before the kernel refused more
   };
   enum class Next { packet, nothing, violation, refused };
 
@@ -68,10 +69,12 @@ class Arrivals {
   // One more than `announced` is taken, so that more is seen to be more.
   Next receive(int socket, std::uint32_t announced, Received& received, std::error_code& refused) const;
   static bool drop(int socket) noexcept;
-  Collected open(Received received, std::uint32_t descriptor_count,
-                 std::vector<FileDescriptor>& descriptors) const;
-  Collected open_bundle(int bundle, std::uint32_t descriptor_count,
-                        std::vector<FileDescriptor>& descriptors) const;
+  Collected open(Received received, std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors,
+                 std::error_code& refused);
+  Collected open_bundle(Received received, std::uint32_t descriptor_count,
+                        std::vector<FileDescriptor>& descriptors, std::error_code& refused);
+  Collected take_bundle(int bundle, std::uint32_t descriptor_count, std::vector<FileDescriptor>& descriptors,
+                        std::error_code& refused) const;
 
   ring::DirectionLines* lines_;
   bool foreign_;

@@ -86,18 +86,47 @@ void add_buffer(Enclosures& enclosures, const wire::Attachment& entry) {
       BufferAccess::make(std::make_shared<BufferState>(BufferState{std::move(memory), kind})));
 }
 
-// False: the descriptor is no such buffer.
-bool place_buffer(BufferMemory& memory, const wire::Attachment& entry, FileDescriptor& file) noexcept {
-  const bool writable =
-      entry.access == wire::BufferAccess::read_write || entry.access == wire::BufferAccess::shared;
+bool is_writable(const wire::Attachment& entry) noexcept {
+  return entry.access == wire::BufferAccess::read_write || entry.access == wire::BufferAccess::shared;
+}
+
+bool is_file(const FileDescriptor& file, const wire::Attachment& entry, std::error_code& refused) noexcept {
   const std::uint64_t end_bytes = entry.offset_bytes + entry.size_bytes;
-  const os::FileBounds size{end_bytes,
-                            entry.access == wire::BufferAccess::view ? std::uint64_t{INT64_MAX} : end_bytes};
-  const auto role = writable ? os::FileRole::buffer : os::FileRole::immutable_body;
-  if (!os::inspect_file(file.get(), role, size)) return false;
-  DescriptorAccess::set_foreign(file, false);
-  memory.place(std::move(file), entry.offset_bytes, entry.size_bytes, writable);
+  const bool view = entry.kind == wire::AttachmentKind::buffer && entry.access == wire::BufferAccess::view;
+  const bool writable = entry.kind == wire::AttachmentKind::buffer && is_writable(entry);
+  const os::FileInspection found =
+      os::inspect_file(file.get(), writable ? os::FileRole::buffer : os::FileRole::immutable_body,
+                       {end_bytes, view ? std::uint64_t{INT64_MAX} : end_bytes});
+  refused = found.refused;
+  return static_cast<bool>(found);
+}
+
+// Asked of all of them before any leaves `descriptors`. False: one is not what the table says (no error), or
+// the kernel does not say now what it is (`refused`).
+bool are_what_was_announced(const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
+                            int carrier, std::error_code& refused) {
+  std::size_t next = 0;
+  for (const wire::Attachment& entry : table.entries) {
+    FileDescriptor* const first = &descriptors[next];
+    next += wire::descriptors_of(entry.kind);
+    if (entry.kind == wire::AttachmentKind::descriptor) continue;
+    if (entry.kind != wire::AttachmentKind::port) {
+      if (!is_file(*first, entry, refused)) return false;
+      continue;
+    }
+    Parcel parcel = parcel_from(entry, std::move(first[0]), std::move(first[1]));
+    const bool is_port = inspect_parcel(parcel, carrier, &refused).empty();
+    first[0] = std::move(parcel.segment);
+    first[1] = std::move(parcel.socket);
+    if (!is_port) return false;
+  }
   return true;
+}
+
+// One that was inspected.
+void place_buffer(BufferMemory& memory, const wire::Attachment& entry, FileDescriptor& file) noexcept {
+  DescriptorAccess::set_foreign(file, false);
+  memory.place(std::move(file), entry.offset_bytes, entry.size_bytes, is_writable(entry));
 }
 
 // Everything of a message that takes memory, before its descriptors are taken out of the socket: what is
@@ -243,6 +272,7 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
     case Arrivals::Collected::refused:
       throw_no_room(table, refused);
     case Arrivals::Collected::cut:
+      descriptors.clear();
       cut = true;
       break;
     case Arrivals::Collected::none:
@@ -253,7 +283,12 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
       break;
   }
   if (mark) return Endpoint::Take::mark;
-  if (enclose(endpoint, table, descriptors, *enclosures, refused)) {
+  if (!descriptors.empty() && !are_what_was_announced(table, descriptors, endpoint.socket(), refused)) {
+    if (!refused) return end_by_violation(endpoint);
+    endpoint.arrivals().put_back(table.generation, table.number, std::move(descriptors));
+    throw_no_room(table, refused);
+  }
+  if (enclose(table, descriptors, *enclosures, refused)) {
     event.size_bytes_ = parts->payload_bytes;
     enclosures->broken = cut || (parts->body_bytes != 0 && !enclosures->body);
     if (enclosures->body) {
@@ -263,7 +298,6 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
     event.enclosures_ = enclosures.release();
     return Endpoint::Take::message;
   }
-  if (!refused) return end_by_violation(endpoint);
   endpoint.arrivals().put_back(table.generation, table.number, std::move(descriptors));
   throw PortError(refused, "receive(" + name() + "): a message of " + std::to_string(parts->body_bytes) +
                                " bytes cannot be mapped (" + refused.message() +
@@ -318,11 +352,10 @@ void PortState::throw_no_room(const wire::Attachments& table, std::error_code re
                                "); the message stays; close some or raise RLIMIT_NOFILE (ulimit -n)");
 }
 
-// False: a descriptor is not what the table says (no error), or its body cannot be mapped now (`refused`, and
+// What was inspected, or nothing. False: the body, which comes first, cannot be mapped now (`refused`, and
 // the descriptors are all there).
-bool PortState::enclose(Endpoint& endpoint, const wire::Attachments& table,
-                        std::vector<FileDescriptor>& descriptors, Enclosures& enclosures,
-                        std::error_code& refused) {
+bool PortState::enclose(const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
+                        Enclosures& enclosures, std::error_code& refused) {
   const bool there = !descriptors.empty();
   std::size_t next = 0, port = 0, buffer = 0, view = 0;
   for (const wire::Attachment& entry : table.entries) {
@@ -332,7 +365,7 @@ bool PortState::enclose(Endpoint& endpoint, const wire::Attachments& table,
       const std::shared_ptr<PortState> state = PortAccess::take(enclosures.ports[port++]);
       if (!there) continue;
       Parcel parcel = parcel_from(entry, std::move(descriptors[first]), std::move(descriptors[first + 1]));
-      if (!inspect_parcel(parcel, endpoint.socket()).empty()) return false;
+      parcel.inspected = true;
       DescriptorAccess::set_foreign(parcel.segment, false);
       DescriptorAccess::set_foreign(parcel.socket, false);
       state->take_parcel(std::move(parcel));
@@ -351,10 +384,8 @@ bool PortState::enclose(Endpoint& endpoint, const wire::Attachments& table,
         continue;
       }
       BufferMemory& memory = viewed ? *BufferAccess::memory(*into_view) : *BufferAccess::state(*into)->memory;
-      if (!place_buffer(memory, entry, descriptors[first])) return false;
+      place_buffer(memory, entry, descriptors[first]);
     } else if (there && entry.kind == wire::AttachmentKind::large_body) {
-      const os::FileBounds size{entry.size_bytes, entry.size_bytes};
-      if (!os::inspect_file(descriptors[first].get(), os::FileRole::immutable_body, size)) return false;
       DescriptorAccess::set_foreign(descriptors[first], false);
       enclosures.body = os::Mapping::try_map(descriptors[first].get(), os::Mapping::Access::read_only, 0,
                                              entry.size_bytes, refused);

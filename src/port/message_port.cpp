@@ -299,9 +299,11 @@ MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& ha
   port::Endpoint::Adoption adoption;
   try {
     auto state = std::make_shared<port::PortState>(port::Parcel{});
-    adoption.wrong = port::read_header(parcel);
-    if (adoption.wrong.empty()) adoption.wrong = port::inspect_parcel(parcel, -1);
-    if (adoption.wrong.empty()) {
+    adoption.wrong = port::read_header(parcel, &adoption.refused);
+    if (adoption.wrong.empty()) adoption.wrong = port::inspect_parcel(parcel, -1, &adoption.refused);
+    if (adoption.refused) {
+      adoption.wrong.clear();
+    } else if (adoption.wrong.empty()) {
       if (auto endpoint = port::Endpoint::adopt(parcel, how, adoption)) {
         state->take_endpoint(std::move(endpoint));
         return port::PortAccess::make(std::move(state));

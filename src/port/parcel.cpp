@@ -54,6 +54,11 @@ constexpr std::size_t place_of_closed(ring::Side side) noexcept {
          offsetof(ring::EndpointLine, closed);
 }
 
+std::string fault_of(const os::FileInspection& file, std::error_code* refused) {
+  if (refused != nullptr) *refused = file.refused;
+  return "its segment is none: " + std::string(os::describe(file.fault));
+}
+
 // 0, which no generation is once the channel is made, if it cannot be read.
 std::uint64_t present_generation(const Parcel& parcel) noexcept {
   const std::size_t place = offsetof(ring::ControlPage, generation) +
@@ -124,25 +129,28 @@ std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const Cha
   return ends;
 }
 
-std::string inspect_parcel(Parcel& parcel, int carrier) {
+std::string inspect_parcel(Parcel& parcel, int carrier, std::error_code* refused) {
   if (parcel.trust == Trust::foreign && parcel.segment_bytes > kMostForeignSegmentBytes)
     return "its segment is larger than one with Trust::foreign may be";
   const os::FileInspection file = os::inspect_file(parcel.segment.get(), os::FileRole::segment,
                                                    {parcel.segment_bytes, parcel.segment_bytes});
-  if (!file) return "its segment is none: " + std::string(os::describe(file.fault));
-  const os::SocketFault socket = os::inspect_socket(parcel.socket.get(), carrier);
+  if (!file) return fault_of(file, refused);
+  const os::SocketFault socket = os::inspect_socket(parcel.socket.get(), carrier, refused);
   if (socket != os::SocketFault::none) return "its socket is none: " + std::string(os::describe(socket));
   parcel.inspected = true;
   return {};
 }
 
-std::string read_header(Parcel& parcel) {
+std::string read_header(Parcel& parcel, std::error_code* refused) {
   const os::FileInspection file =
       os::inspect_file(parcel.segment.get(), os::FileRole::segment, {ring::kControlBytes, kMostSegmentBytes});
-  if (!file) return "its segment is none: " + std::string(os::describe(file.fault));
+  if (!file) return fault_of(file, refused);
   ring::Header header;
-  if (os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&header, 1)), 0))
+  if (const std::error_code error =
+          os::read_at(parcel.segment.get(), std::as_writable_bytes(std::span(&header, 1)), 0)) {
+    if (refused != nullptr) *refused = error;
     return "its segment cannot be read";
+  }
   if (std::string fault = check_header(header, file.size_bytes); !fault.empty()) return fault;
   parcel.channel = header.id;
   parcel.trust = static_cast<Trust>(header.trust);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <portolan/close_event.hpp>
@@ -68,12 +69,13 @@ std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape);
 std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const ChannelShape& shape);
 
 // What a port's descriptors must be, before anything trusts them; asks nothing that could block. Empty: all
-// is well. `carrier` is the socket that they came over, or -1.
-std::string inspect_parcel(Parcel& parcel, int carrier);
+// is well. `carrier` is the socket that they came over, or -1. `refused`, if it is asked for, is set where it
+// is the kernel that does not say now what they are.
+std::string inspect_parcel(Parcel& parcel, int carrier, std::error_code* refused = nullptr);
 
 // Reads what the segment says about itself into the parcel (channel, trust, size); the text says why it
-// cannot.
-std::string read_header(Parcel& parcel);
+// cannot, and `refused` as above.
+std::string read_header(Parcel& parcel, std::error_code* refused = nullptr);
 
 // Of an endpoint whose owner is dead, kept when its generation was the expected one: what an adopter must
 // find now. An odd one stands for the owner that was to adopt it and may have done so.

@@ -264,7 +264,7 @@ class PortState final : public LoopSource,
   void collect_in_front(Endpoint& endpoint, const ring::Reader::Frame& until);
   [[noreturn]] void throw_no_room(const wire::Attachments& table, std::error_code refused) const;
   Endpoint::Take end_by_violation(Endpoint& endpoint) noexcept;
-  bool enclose(Endpoint& endpoint, const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
+  bool enclose(const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
                Enclosures& enclosures, std::error_code& refused);
 
   // requests.cpp

@@ -52,10 +52,11 @@ void Endpoint::wake_reader() noexcept {
       const Gate::Stay stay(gate_, nullptr);
       if (!stay) return;
       const std::error_code error = os::send_doorbell(socket_.get());
-      // A full queue makes no edge for this doorbell; the next publication tries again, and so does the
-      // sleeper's own look once a second.
-      if (error == std::errc::resource_unavailable_try_again) return;
-      if (error) notice_hang_up();
+      // A full queue makes no edge for this doorbell, and a kernel without memory sends none; the next
+      // publication tries again, and so does the sleeper's own look once a second.
+      const bool gone = error == std::errc::broken_pipe || error == std::errc::connection_reset;
+      if (error && !gone) return;
+      if (gone) notice_hang_up();
       break;
     }
     case ring::SleepState::awake:

@@ -79,6 +79,7 @@ MODES = {
     "faults": [
         doctest(BAD, "whatever system call*,without*,too many*,descriptors that*,a process that its memory*,a port that cannot*,a message whose*,a commit*",
                 PORTOLAN_REFUSE_ALL="1"),
+        Program("tests/bad_input/any-refusal-test", ("--seed={seed}",), {"PORTOLAN_REFUSE_ALL": "1"}),
         Program("tests/bad_input/no-memory-test"),
         doctest(CRASH, "*no address space*,*without a*"),
         doctest(PROCESS, "*membarrier*"),
