@@ -206,6 +206,7 @@ struct Ends {
 struct KillRun {
   SharedPage<Diary> diary;
   bool traced = false;
+  std::uint64_t to_receive = kToReceive, to_pass_on = kToPassOn;
   std::function<void(Ward&)> strike;
   // Both ends are here again, and nothing is in them: they go round the next time, with new owners once more.
   std::vector<Ends> returned;
@@ -255,7 +256,7 @@ struct KillRun {
   void kill_receiver(bool successor_closes) {
     begin_round();
     MessageChannel data;
-    for (std::uint64_t number = 0; number < kToReceive; ++number) {
+    for (std::uint64_t number = 0; number < to_receive; ++number) {
       MessageChannel carried;
       if (number % 8 == 0) {
         post_numbered(carried.port1, number);
@@ -270,7 +271,7 @@ struct KillRun {
                       [&](Ports& ports) { return receive_until_killed(ports[0], *diary); });
     strike(ward);
     MessagePort successor = ward.recover(0);
-    CHECK(go_on_reading(successor, *diary, kToReceive) == "");
+    CHECK(go_on_reading(successor, *diary, to_receive) == "");
     (successor_closes ? successor : data.port1).close();
     MessagePort& told = successor_closes ? data.port1 : successor;
     CHECK(next_of(told).status() == ReceiveStatus::closed);
@@ -281,7 +282,7 @@ struct KillRun {
     begin_round();
     MessageChannel in, out;
     std::vector<MessagePort> peers;
-    for (std::uint64_t number = 0; number < kToPassOn; ++number) {
+    for (std::uint64_t number = 0; number < to_pass_on; ++number) {
       Ends carried = to_hand_on();
       post_numbered(carried.stays, number);
       in.port1.post_message(std::as_bytes(std::span(&number, 1)), {.transfer = {carried.goes}});
@@ -369,6 +370,8 @@ TEST_CASE("a kill at any edge of a system call loses nothing and repeats nothing
           doctest::timeout(400)) {
   KillRun run;
   run.traced = true;
+  run.to_receive = 48;  // more edges than are come to: an idle one waits for each of its own
+  run.to_pass_on = 8;
   unsigned edge = 0;
   bool reached = true;
   run.strike = [&](Ward& ward) {
