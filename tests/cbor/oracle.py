@@ -8,6 +8,7 @@ usage: oracle.py ECHO_PROGRAM
 import datetime
 import math
 import random
+import re
 import subprocess
 import sys
 
@@ -70,7 +71,12 @@ def echo(program, messages):
     return answers
 
 
+# RFC 3339 lets a date be written with small letters, or a space for the T, as a damaged one may be; cbor2 does not.
+DATE = re.compile(rb"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)([Zz]?)")
+
+
 def refused_by_cbor2(message):
+    message = DATE.sub(lambda date: date[1] + b"T" + date[2] + date[3].upper(), message)
     try:
         cbor2.loads(message)
     except Exception:  # pylint: disable=broad-except
