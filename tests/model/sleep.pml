@@ -12,7 +12,8 @@
 //! clean quick -DN=2
 //! clean quick -DN=3 -DLIGHT_ONLY -DROOM=1
 //! clean quick -DN=1 -DSTOP
-//! clean quick -DN=2 -DDEEP_ONLY -DTRANSFERS
+//! clean quick -DN=2 -DDEEP_ONLY -DTRANSFERS -DMEMBARRIER=0
+//! clean -DN=2 -DDEEP_ONLY -DTRANSFERS
 //! clean quick -DN=2 -DDEEP_ONLY -DSEND_FAILS
 //! clean -DN=3 -DDEEP_ONLY -DTRANSFERS
 //! clean -DN=3 -DDEEP_ONLY -DREADER_KILLS=1 -DFIRST_OWNER_ONLY
