@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/performance.md, docs/patterns.md and docs/values.md, from results of portolan-bench --json, of compile_cost.py and of
-tests/fuzz/run.py.
+"""The tables of docs/performance.md, docs/patterns.md, docs/values.md and docs/operations.md, from results of portolan-bench --json,
+of compile_cost.py, of tests/fuzz/run.py and of portolan-daemon-bench --json.
 
 usage: table.py RESULT              prints the table, and where another library is ahead
        table.py --merge OUT RESULT...   one result of several, of different questions at one commit on one machine
@@ -16,7 +16,7 @@ import re
 import statistics
 import sys
 
-PAGES = ["docs/performance.md", "docs/values.md", "docs/patterns.md"]
+PAGES = ["docs/performance.md", "docs/values.md", "docs/patterns.md", "docs/operations.md"]
 RESULT = re.compile(r"\((\.\./(?:bench|tests/fuzz)/results/[\w.-]+\.json)\)")
 
 
@@ -140,11 +140,20 @@ def table_of_runs(result):
     return "\n".join(out)
 
 
+def table_of_figures(result):
+    out = ["| what | |", "|---|---|"]
+    for each in result["figures"]:
+        value = each["value"]
+        shown = f"{value:,.0f}" if value == int(value) else figure(value).rstrip()
+        out.append(f"| {each['name']} | {shown} {each['unit']}".rstrip() + " |")
+    return "\n".join(out)
+
+
 def table(result):
-    for key, make in (("rows", table_of_rows), ("units", table_of_units), ("runs", table_of_runs)):
+    for key, make in (("rows", table_of_rows), ("units", table_of_units), ("runs", table_of_runs), ("figures", table_of_figures)):
         if key in result:
             return make(result)
-    raise ValueError("neither rows nor units nor runs")
+    raise ValueError("neither rows nor units nor runs nor figures")
 
 
 def complaints(root):
@@ -198,7 +207,8 @@ def write(result_path, root, name_of_page=PAGES[0]):
     result = json.loads(pathlib.Path(result_path).read_text(encoding="utf-8"))
     path = pathlib.Path(root, name_of_page)
     name = pathlib.Path(result_path).name
-    head = (f"{result['machine']}, commit {result['commit']}, {name[:10]}, pinned to {result['pinned']};\n"
+    pinned = f", pinned to {result['pinned']}" if "pinned" in result else ""
+    head = (f"{result['machine']}, commit {result['commit']}, {name[:10]}{pinned};\n"
             f"[all samples](../bench/results/{name}).")
     page = path.read_text(encoding="utf-8")
     for mark, text in (("run", head), ("cost", cost_text(result)), ("table", table(result)), ("losses", losses_text(result))):
