@@ -18,7 +18,8 @@
 namespace portolan::os {
 namespace {
 
-// A table whose last places are free has room, and asking about them is a tenth of what occupying them costs.
+// A table whose last places are free has room, and asking about them makes nothing that has to be closed
+// again.
 bool last_places_free(std::size_t count) noexcept {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX || limit.rlim_cur < count)
