@@ -64,7 +64,7 @@ def run_spin(job, directory, seconds):
     status, out = call(["spin", "-a"] + defines + [str(job.model)], directory, seconds)
     if status != 0:
         return "broken", out
-    level = "-O2" if job.kind == "clean" else "-O1"  # a mutant's pan is compiled for longer than it runs
+    level = "-O2" if job.kind == "clean" else "-O0"  # a mutant's pan is compiled for longer than it runs
     build = ["gcc", "-w", level, "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=%d" % MEMORY_MB, "-o", "pan", "pan.c"]
     status, out = call(build, directory, seconds)
     if status != 0:
