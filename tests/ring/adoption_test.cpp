@@ -15,8 +15,6 @@ using namespace portolan::testing;
 
 namespace {
 
-constexpr std::uint64_t kBlock = RingMemory::kSmall.block_bytes;
-
 struct Ring {
   RingMemory memory;
   std::deque<Writer> writers;

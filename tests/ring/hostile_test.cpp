@@ -15,9 +15,7 @@ using namespace portolan::testing;
 
 namespace {
 
-constexpr std::uint64_t kBlock = RingMemory::kSmall.block_bytes;
-
-struct Ring {
+struct BareRing {
   RingMemory memory;
   Writer writer{memory.lines(), memory.geometry(), memory};
   Reader reader{memory.lines(), memory.geometry(), memory};
@@ -51,7 +49,7 @@ TEST_CASE("random scripts of hostile words and honest calls end inside the memor
 TEST_CASE("a writer's place in an extent of no blocks is refused") {
   for (const Adoption how : {Adoption::after_move, Adoption::after_death}) {
     for (const Run run : {Run{5, 0}, Run{16, 0}, Run{15, 2}, Run{0xffff, 0xffff}}) {
-      Ring ring;
+      BareRing ring;
       ring.memory.lines().writer.extent.store(Location(run, 0).word(), std::memory_order_relaxed);
       CHECK(!ring.writer.adopt(how));
     }
@@ -60,7 +58,7 @@ TEST_CASE("a writer's place in an extent of no blocks is refused") {
 
 TEST_CASE("a JUMP to no blocks, outside, or back to the first extent is refused by either end") {
   for (const Run run : {Run{5, 0}, Run{16, 0}, Run{15, 2}, Run{0xffff, 0xffff}, kFirstExtent}) {
-    Ring ring;
+    BareRing ring;
     ring.put_first(kExtentHeadBytes, FrameHeader::jump(run));
     CHECK(!ring.writer.adopt(Adoption::after_death));
     REQUIRE(ring.reader.adopt(Adoption::after_death));
@@ -72,7 +70,7 @@ TEST_CASE("a JUMP to no blocks, outside, or back to the first extent is refused 
 TEST_CASE("frames that end behind their extent are refused by either end") {
   for (const std::uint32_t bytes :
        {static_cast<std::uint32_t>(kFirstExtentBytes - kExtentHeadBytes - 8), 0xfffffff0U, 0xffffffffU}) {
-    Ring ring;
+    BareRing ring;
     ring.put_first(kExtentHeadBytes, message_header(bytes));
     CHECK(!ring.writer.adopt(Adoption::after_death));
     REQUIRE(ring.reader.adopt(Adoption::after_death));
@@ -82,7 +80,7 @@ TEST_CASE("frames that end behind their extent are refused by either end") {
 }
 
 TEST_CASE("a writer's adopter does not follow JUMPs in a circle") {
-  Ring ring;
+  BareRing ring;
   ring.put_first(kExtentHeadBytes, FrameHeader::jump({3, 1}));
   ring.put({3, 1}, kExtentHeadBytes, message_header(0));
   ring.put({3, 1}, kExtentHeadBytes + 8, FrameHeader::jump({3, 1}));
@@ -90,7 +88,7 @@ TEST_CASE("a writer's adopter does not follow JUMPs in a circle") {
 }
 
 TEST_CASE("a reader takes JUMPs without a frame, and marks without an end, for a violation") {
-  Ring ring;
+  BareRing ring;
   ring.put_first(kExtentHeadBytes, FrameHeader::jump({3, 1}));
   SUBCASE("a JUMP behind a JUMP") {
     ring.put({3, 1}, kExtentHeadBytes, FrameHeader::jump({4, 1}));
@@ -111,7 +109,7 @@ TEST_CASE("a reader takes JUMPs without a frame, and marks without an end, for a
 }
 
 TEST_CASE("a look ahead follows no JUMPs in a circle for ever") {
-  Ring ring;
+  BareRing ring;
   ring.put_first(kExtentHeadBytes, message_header(0));
   ring.put_first(kExtentHeadBytes + 8, FrameHeader::jump({3, 1}));
   SUBCASE("of messages") {
@@ -140,7 +138,7 @@ TEST_CASE("a cursor outside its extent is refused") {
   for (const Location place :
        {Location({0, 0}, 8), Location({0, 0}, kFirstExtentBytes), Location({3, 1}, kBlock),
         Location({3, 1}, 8), Location({16, 1}, 16), Location({5, 0}, 16)}) {
-    Ring ring;
+    BareRing ring;
     ring.memory.lines().reader.progress.cursor.store(place.word(), std::memory_order_relaxed);
     CHECK(!ring.reader.adopt(Adoption::after_death));
   }

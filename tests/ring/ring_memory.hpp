@@ -95,4 +95,6 @@ class RingMemory final : public ring::BlockStore {
   std::byte* blocks_ = nullptr;
 };
 
+inline constexpr std::uint64_t kBlock = RingMemory::kSmall.block_bytes;
+
 }  // namespace portolan::testing

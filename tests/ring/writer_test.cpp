@@ -36,7 +36,6 @@ struct Ends {
   }
 };
 
-constexpr std::uint64_t kBlock = RingMemory::kSmall.block_bytes;
 // Head of the extent, header of the frame, room for the JUMP.
 constexpr std::uint64_t kLargestInABlock = kBlock - kExtentHeadBytes - 2 * kHeaderBytes;
 

@@ -56,14 +56,14 @@ struct List {
   }
 };
 
-using Large = std::array<char, 100'000>;
+using Wide = std::array<char, 100'000>;
 
-struct Shape {
-  virtual ~Shape() = default;
+struct Animal {
+  virtual ~Animal() = default;
   template <class Archive>
   void serialize(Archive&, unsigned) {}
 };
-struct Circle : Shape {};
+struct Cat : Animal {};
 
 }  // namespace
 
@@ -140,10 +140,10 @@ TEST_CASE("cycles that a failed read leaves behind are freed") {
 }
 
 TEST_CASE("a foreign peer's message takes memory in proportion to its bytes") {
-  const Message message = post(std::vector<std::optional<Large>>(1000));
+  const Message message = post(std::vector<std::optional<Wide>>(1000));
   CHECK(message.payload.size() == kValueHeadBytes + 1002);
-  CHECK(receive<std::vector<std::optional<Large>>>(message).size() == 1000);
-  CHECK_THROWS_AS(receive<std::vector<std::optional<Large>>>(message, false), DataCloneError);
+  CHECK(receive<std::vector<std::optional<Wide>>>(message).size() == 1000);
+  CHECK_THROWS_AS(receive<std::vector<std::optional<Wide>>>(message, false), DataCloneError);
   CHECK(receive<std::vector<std::string>>(post(std::vector<std::string>(10'000)), false).size() == 10'000);
 }
 
@@ -154,9 +154,9 @@ TEST_CASE("elements that take no bytes are refused where they are written") {
 }
 
 TEST_CASE("a pointer to a derived object is refused rather than cut") {
-  CHECK_THROWS_AS(post(std::unique_ptr<Shape>(std::make_unique<Circle>())), DataCloneError);
-  CHECK_THROWS_AS(post(std::shared_ptr<Shape>(std::make_shared<Circle>())), DataCloneError);
-  CHECK(receive<std::unique_ptr<Shape>>(post(std::make_unique<Shape>())) != nullptr);
+  CHECK_THROWS_AS(post(std::unique_ptr<Animal>(std::make_unique<Cat>())), DataCloneError);
+  CHECK_THROWS_AS(post(std::shared_ptr<Animal>(std::make_shared<Cat>())), DataCloneError);
+  CHECK(receive<std::unique_ptr<Animal>>(post(std::make_unique<Animal>())) != nullptr);
 }
 
 namespace {

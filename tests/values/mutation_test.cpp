@@ -29,11 +29,11 @@ namespace {
 
 enum class Kind : std::uint8_t { circle, square };
 
-struct Shape {
+struct Solid {
   Kind kind = Kind::circle;
   std::array<float, 3> colour{};
   std::optional<std::string> label;
-  std::vector<Shape> parts;
+  std::vector<Solid> parts;
   MessagePort port;
 
   template <class Archive>
@@ -118,21 +118,21 @@ Outcomes read_damaged(const Message& message, bool trusted) {
   return outcomes;
 }
 
-Shape make_shape() {
-  Shape shape{Kind::square, {0.5F, 1, 0}, "a label", {}, MessagePort(1)};
-  shape.parts.push_back(Shape{Kind::circle, {}, std::nullopt, {}, MessagePort(2)});
-  shape.parts.push_back(Shape{Kind::square, {1, 1, 1}, "", {}, MessagePort(3)});
+Solid make_solid() {
+  Solid shape{Kind::square, {0.5F, 1, 0}, "a label", {}, MessagePort(1)};
+  shape.parts.push_back(Solid{Kind::circle, {}, std::nullopt, {}, MessagePort(2)});
+  shape.parts.push_back(Solid{Kind::square, {1, 1, 1}, "", {}, MessagePort(3)});
   return shape;
 }
 
 }  // namespace
 
-BOOST_CLASS_VERSION(Shape, 2)
+BOOST_CLASS_VERSION(Solid, 2)
 
 TEST_CASE("a damaged value of the user's own types is read or refused") {
   for (const bool trusted : {true, false}) {
-    const Message message = post(make_shape(), {}, trusted);
-    const Outcomes outcomes = read_damaged<Shape>(message, trusted);
+    const Message message = post(make_solid(), {}, trusted);
+    const Outcomes outcomes = read_damaged<Solid>(message, trusted);
     CHECK(outcomes.read > 0);
     CHECK(outcomes.refused > 0);
   }
@@ -171,12 +171,12 @@ TEST_CASE("a damaged graph of shared objects is read or refused, and leaks nothi
 
 TEST_CASE("a message of one type is read as another or refused") {
   Outcomes outcomes;
-  for (const Message& message : {post(make_shape()), post(Table{{"row", std::vector{1, 2}}}), post(Grab()),
+  for (const Message& message : {post(make_solid()), post(Table{{"row", std::vector{1, 2}}}), post(Grab()),
                                  post(5), post("text"), post(std::vector<std::string>{"a", "b"})}) {
-    try_to_read<Shape>(message, true, outcomes);
+    try_to_read<Solid>(message, true, outcomes);
     try_to_read<Table>(message, true, outcomes);
     try_to_read<Grab>(message, true, outcomes);
-    try_to_read<std::vector<Shape>>(message, true, outcomes);
+    try_to_read<std::vector<Solid>>(message, true, outcomes);
     try_to_read<std::shared_ptr<Node>>(message, true, outcomes);
     try_to_read<MessagePort>(message, true, outcomes);
   }

@@ -133,10 +133,10 @@ TEST_CASE("a newer program reads an older one's settings, and the older refuses 
 
 namespace {
 
-struct Node {
+struct SceneNode {
   std::string name;
-  std::vector<std::shared_ptr<Node>> children;
-  std::weak_ptr<Node> parent;
+  std::vector<std::shared_ptr<SceneNode>> children;
+  std::weak_ptr<SceneNode> parent;
   std::shared_ptr<std::vector<double>> mesh;
 
   template <class Archive>
@@ -145,12 +145,12 @@ struct Node {
   }
 };
 
-std::shared_ptr<Node> make_scene() {
+std::shared_ptr<SceneNode> make_scene() {
   const auto mesh = std::make_shared<std::vector<double>>(std::vector{1.0, 2.0, 3.0});
-  auto root = std::make_shared<Node>();
+  auto root = std::make_shared<SceneNode>();
   root->name = "root";
   for (const char* name : {"left", "right"}) {
-    root->children.push_back(std::make_shared<Node>(Node{name, {}, root, mesh}));
+    root->children.push_back(std::make_shared<SceneNode>(SceneNode{name, {}, root, mesh}));
   }
   return root;
 }
@@ -160,8 +160,8 @@ std::shared_ptr<Node> make_scene() {
 TEST_CASE("a scene keeps its shared parts and its references back") {
   const auto scene = round_trip(make_scene());
   REQUIRE(scene->children.size() == 2);
-  const Node& left = *scene->children[0];
-  const Node& right = *scene->children[1];
+  const SceneNode& left = *scene->children[0];
+  const SceneNode& right = *scene->children[1];
   CHECK(left.name == "left");
   CHECK(right.name == "right");
   CHECK(left.parent.lock() == scene);
@@ -173,7 +173,7 @@ TEST_CASE("a scene keeps its shared parts and its references back") {
 TEST_CASE("no pointer goes to a foreign peer, nor comes from one") {
   CHECK_THROWS_AS(post(make_scene(), {}, false), DataCloneError);
   const Message message = post(make_scene());
-  CHECK_THROWS_AS(receive<std::shared_ptr<Node>>(message, false), DataCloneError);
+  CHECK_THROWS_AS(receive<std::shared_ptr<SceneNode>>(message, false), DataCloneError);
   CHECK_THROWS_AS(receive<std::unique_ptr<int>>(post(std::make_unique<int>(5)), false), DataCloneError);
   CHECK(receive<Job>(post(Job{"x", 1, 2, MessagePort(7)}, {}, false), false).scene == "x");
 }

@@ -33,20 +33,20 @@ NamePacket keep_packet() {
   return packet;
 }
 
-NameFault fault_of(std::span<const std::byte> bytes) {
+NameFault name_fault_of(std::span<const std::byte> bytes) {
   NamePacket packet;
   std::uint16_t version = 0;
   return read_name_packet(bytes, packet, version);
 }
 
-NameFault fault_of(const NamePacket& packet) {
-  return fault_of(encode(packet));
+NameFault name_fault_of(const NamePacket& packet) {
+  return name_fault_of(encode(packet));
 }
 
 NameFault fault_with(std::size_t offset, unsigned value) {
   auto bytes = encode(keep_packet());
   bytes[offset] = static_cast<std::byte>(value);
-  return fault_of(bytes);
+  return name_fault_of(bytes);
 }
 
 }  // namespace
@@ -76,7 +76,7 @@ TEST_CASE("a name packet's bytes stand where the format says") {
 TEST_CASE("a size, magic, kind, count or field that is none is no packet of names") {
   const auto bytes = encode(keep_packet());
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    CHECK(fault_of(std::span(bytes).first(size)) != NameFault::none);
+    CHECK(name_fault_of(std::span(bytes).first(size)) != NameFault::none);
   CHECK(fault_with(0, 0) == NameFault::no_packet);
   for (const std::size_t zero : {52U, 53U, 54U, 55U}) CHECK(fault_with(zero, 1) == NameFault::malformed);
   CHECK(fault_with(6, 99) == NameFault::malformed);      // an unknown kind
@@ -86,10 +86,10 @@ TEST_CASE("a size, magic, kind, count or field that is none is no packet of name
   CHECK(fault_with(125, '\n') == NameFault::malformed);  // no line of text
   NamePacket without = keep_packet();
   without.port.reset();
-  CHECK(fault_of(without) == NameFault::malformed);
+  CHECK(name_fault_of(without) == NameFault::malformed);
   NamePacket nameless = keep_packet();
   nameless.name.clear();
-  CHECK(fault_of(nameless) == NameFault::malformed);
+  CHECK(name_fault_of(nameless) == NameFault::malformed);
 }
 
 TEST_CASE("of another version only hello, welcome and refused are read, and the version is told") {
