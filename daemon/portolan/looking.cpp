@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <fnmatch.h>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -116,7 +117,7 @@ std::string end_text(const Channel& channel, Side side) {
 
 std::string waits_text(const Channel& channel) {
   std::string text;
-  const auto add = [&text](std::string waits) {
+  const auto add = [&text](std::string_view waits) {
     if (!text.empty()) text += ", ";
     text += waits;
   };
