@@ -16,6 +16,7 @@ inline namespace v1 {
 struct BrokerLimits {
   std::uint64_t users = 16;
   std::uint64_t connections = 512;
+  std::uint64_t turned_away = 2'048;
   std::uint64_t names = 256;
   std::uint64_t waiting = 256;
   std::uint64_t introductions = 64;
@@ -36,6 +37,8 @@ struct BrokerLimit {
 inline constexpr std::array kBrokerLimits{
     BrokerLimit{"users", &BrokerLimits::users, "users whose full share fits into the broker at a time"},
     BrokerLimit{"connections", &BrokerLimits::connections, "connections of a user"},
+    BrokerLimit{"turned-away", &BrokerLimits::turned_away,
+                "connections of a user beyond those, kept for a second without being served"},
     BrokerLimit{"names", &BrokerLimits::names, "names of a user"},
     BrokerLimit{"waiting", &BrokerLimits::waiting, "connects of a user that wait for a name"},
     BrokerLimit{"introductions", &BrokerLimits::introductions,

@@ -9,9 +9,9 @@ namespace portolan::broker {
 namespace {
 
 constexpr std::array<std::uint64_t BrokerLimits::*, kResources> kBounds{
-    &BrokerLimits::connections,   &BrokerLimits::names,   &BrokerLimits::waiting,
-    &BrokerLimits::introductions, &BrokerLimits::watches, &BrokerLimits::kept_ports,
-    &BrokerLimits::queued_bytes};
+    &BrokerLimits::connections,   &BrokerLimits::names,      &BrokerLimits::waiting,
+    &BrokerLimits::introductions, &BrokerLimits::watches,    &BrokerLimits::kept_ports,
+    &BrokerLimits::queued_bytes,  &BrokerLimits::turned_away};
 
 }  // namespace
 

@@ -18,9 +18,10 @@ enum class Resource : std::uint8_t {
   introductions,
   watches,
   kept_ports,
-  queued_bytes
+  queued_bytes,
+  turned_away
 };
-inline constexpr std::size_t kResources = 7;
+inline constexpr std::size_t kResources = 8;
 
 class Accounts {
  public:

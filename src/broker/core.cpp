@@ -40,7 +40,8 @@ Core::Core(BrokerOptions options)
       services_(
           office_, names_,
           [this](const std::string& name) { return names_.is_wanted(name) || custody_.holds_for(name); },
-          options.service_directory, std::filesystem::absolute(options.socket).string()) {
+          options.service_directory, std::filesystem::absolute(options.socket).string()),
+      turned_away_(office_) {
   listen(options);
   for (const auto& [descriptor, tag] :
        {std::pair{listening_.get(), Tag::listening}, {timer_.descriptor(), Tag::timer}})
@@ -93,6 +94,7 @@ void Core::become_inert() noexcept {
     for (Outgoing& out : connection.outgoing)
       for (FileDescriptor& each : out.descriptors) port::DescriptorAccess::set_foreign(each, false);
   office_.connections.clear();
+  turned_away_.disown();
   custody_.disown();
 }
 
@@ -130,6 +132,8 @@ void Core::handle(const os::ReadyTag& ready) {
       return custody_.owner_ended(id);
     case Tag::service:
       return services_.ended(id);
+    case Tag::turned_away:
+      return turned_away_.let_go(id);
     case Tag::timer:
       return;
   }
@@ -140,6 +144,7 @@ void Core::accept_some() {
     FileDescriptor socket;
     if (const auto error = os::accept_connection(listening_.get(), socket)) {
       if (error == std::errc::resource_unavailable_try_again) return;
+      if (turned_away_.clear()) continue;
       // Without descriptors who connects waits; level-triggered, it would make this spin.
       office_.log.say(LogLevel::error, "cannot_accept", "why=\"" + error.message() + "\"");
       paused_ = true;
@@ -160,6 +165,7 @@ void Core::accept_one(FileDescriptor socket) {
   if (!office_.accounts.charge(found.uid, Resource::connections, 1)) {
     office_.log.say(LogLevel::warning, "too_many_connections",
                     "uid=" + std::to_string(found.uid) + " pid=" + std::to_string(found.pid));
+    turned_away_.take(std::move(socket), found.uid);
     return;
   }
   os::refuse_descriptors(socket.get(), true);  // until it has said hello

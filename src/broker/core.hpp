@@ -15,6 +15,7 @@
 #include "broker/office.hpp"
 #include "broker/pace.hpp"
 #include "broker/services.hpp"
+#include "broker/turned_away.hpp"
 #include "os/deadline_timer.hpp"
 #include "os/local_socket.hpp"
 #include "port/fork_guard.hpp"
@@ -53,6 +54,7 @@ class Core final : public port::ForkGuarded {
   Names names_;
   Custody custody_;
   Services services_;
+  TurnedAway turned_away_;
   os::DeadlineTimer timer_;
   os::FileLock lock_;
   FileDescriptor listening_;

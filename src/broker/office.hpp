@@ -23,7 +23,14 @@
 namespace portolan::broker {
 
 // Tags of the epoll set: what it is in the high byte, which one below.
-enum class Tag : std::uint64_t { listening = 0, timer = 1, connection = 2, owner = 3, service = 4 };
+enum class Tag : std::uint64_t {
+  listening = 0,
+  timer = 1,
+  connection = 2,
+  owner = 3,
+  service = 4,
+  turned_away = 5
+};
 constexpr std::uint64_t tag_of(Tag what, std::uint64_t id) noexcept {
   return static_cast<std::uint64_t>(what) << 56U | id;
 }

@@ -118,8 +118,7 @@ wire::NamePacket DaemonLink::call(const std::string& what, wire::NamePacket pack
     }
     const std::error_code refused(static_cast<int>(arrived.packet.code), std::generic_category());
     const bool mine = sent && arrived.packet.number == packet.number;
-    if (arrived.packet.kind == wire::NameKind::refused &&
-        (mine || refused == std::errc::protocol_not_supported))
+    if (arrived.packet.kind == wire::NameKind::refused && (mine || !welcome_))
       fail(refused, arrived.packet.text);
     if (mine && arrived.packet.kind == wire::NameKind::done) return std::move(arrived.packet);
     if (mine && on_way != nullptr) on_way->push_back(std::move(arrived));

@@ -44,6 +44,8 @@ class DaemonLink {
   wire::NamePacket call(const std::string& what, wire::NamePacket packet, std::span<const int> descriptors,
                         std::int64_t deadline_ns, std::vector<Arrived>* on_way = nullptr);
 
+  /// Whether portoland has said so; what it refuses before is the connection.
+  [[nodiscard]] bool is_welcome() const noexcept { return welcome_; }
   /// Whether it runs as this user or as root, so that it may hold ends of channels with Trust::same_user.
   [[nodiscard]] bool is_trusted() const noexcept { return trusted_; }
   /// This process's user as the daemon sees it, whose user namespace may be another one: what the uids in its

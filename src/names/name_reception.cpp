@@ -67,8 +67,9 @@ std::optional<Introduction> NameReception::hear(DaemonLink::Arrived arrived) {
   if (packet.kind == wire::NameKind::done && packet.number == enlisting_) {
     generation_ = packet.generation;
     delay_ns_ = kFirstRetryNs;
-  } else if (packet.kind == wire::NameKind::refused && packet.number == enlisting_) {
-    // Somebody else has the name now, or may have it; it is asked for again, at leisure.
+  } else if (packet.kind == wire::NameKind::refused && (packet.number == enlisting_ || !link_.is_welcome())) {
+    // Somebody else has the name now, or may have it, or this user has too many connections; it is asked for
+    // again, at leisure.
     refusals_.note([&] { return packet.text; });
     delay_ns_ = kLongestRetryNs;
     lose_link();

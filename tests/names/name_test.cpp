@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdlib>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <poll.h>
 #include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -16,6 +18,7 @@
 #include <portolan/port.hpp>
 
 #include "names/broker_process.hpp"
+#include "names/raw_connection.hpp"
 #include "names/stranger.hpp"
 #include "port/hand_over.hpp"
 #include "support/child_process.hpp"
@@ -236,4 +239,78 @@ TEST_CASE("a broker in this very process serves it, and a forked child has nothi
   }
   CHECK(place.empty());
   ::unsetenv("PORTOLAN_SOCKET");
+}
+
+namespace {
+
+bool was_told(const FileDescriptor& connection) {
+  char packet[256];
+  return ::recv(connection.get(), packet, sizeof packet, MSG_DONTWAIT) > 0;
+}
+
+bool was_closed(const FileDescriptor& connection) {
+  pollfd asked{connection.get(), 0, 0};
+  return ::poll(&asked, 1, 0) == 1 && (asked.revents & POLLHUP) != 0;
+}
+
+std::vector<FileDescriptor> all_descriptors_that_are_left() {
+  std::vector<FileDescriptor> taken;
+  for (;;) {
+    FileDescriptor each(::fcntl(0, F_DUPFD_CLOEXEC, 0));
+    if (!each) return taken;
+    taken.push_back(std::move(each));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("who has too many connections is told which option raises them, and is not served") {
+  const MeetingPlace place;
+  ::setenv("PORTOLAN_SOCKET", place.path("here").c_str(), 1);
+  {
+    Broker broker({.socket = place.path("here"), .limits = {.connections = 1}});
+    ConnectAttempt first(kName);
+    CHECK(wait_until([&] {
+      broker.dispatch();
+      static_cast<void>(first.poll());
+      return broker.counts().waiting == 1;
+    }));
+    ConnectAttempt second(kName);
+    std::string why;
+    CHECK(wait_until([&] {
+      broker.dispatch();
+      why = refusal([&] { static_cast<void>(second.poll()); });
+      return why != "no refusal";
+    }));
+    CHECK(why.find("raise --connections") != std::string::npos);
+    CHECK(broker.counts().connections == 1);
+    CHECK(broker.counts().waiting == 1);
+  }
+  ::unsetenv("PORTOLAN_SOCKET");
+}
+
+TEST_CASE(
+    "connections that were turned away are let go of for the descriptors, and when their second is over") {
+  const MeetingPlace place;
+  bool cannot_accept = false;
+  Broker broker({.socket = place.path("here"),
+                 .limits = {.connections = 1},
+                 .log = [&](LogLevel, std::string_view line) {
+                   cannot_accept = cannot_accept || line.starts_with("cannot_accept");
+                 }});
+  const FileDescriptor served = raw_connection(place.path("here"));
+  CHECK(wait_until([&] { return broker.dispatch(), broker.counts().connections == 1; }));
+  FileDescriptor turned_away = raw_connection(place.path("here"));
+  CHECK(wait_until([&] { return broker.dispatch(), was_told(turned_away); }));
+  CHECK_FALSE(was_closed(turned_away));
+  {
+    const FileDescriptor newcomer = raw_connection(place.path("here"));
+    const std::vector<FileDescriptor> taken = all_descriptors_that_are_left();
+    CHECK(wait_until([&] { return broker.dispatch(), was_told(newcomer); }));
+    CHECK(was_closed(turned_away));
+    CHECK_FALSE(cannot_accept);
+  }
+  turned_away = raw_connection(place.path("here"));
+  CHECK(wait_until([&] { return broker.dispatch(), was_closed(turned_away); }));
+  CHECK_FALSE(was_closed(served));
 }

@@ -15,6 +15,7 @@
 #include <portolan/port.hpp>
 
 #include "names/meeting_place.hpp"
+#include "names/raw_connection.hpp"
 #include "names/stranger.hpp"
 #include "os/socket.hpp"
 #include "port/hand_over.hpp"
@@ -44,16 +45,6 @@ bool says(const std::string& text, std::initializer_list<std::string> words) {
     return false;
   }
   return true;
-}
-
-// A connection by somebody who does not use the library.
-FileDescriptor raw_connection(const std::string& path, int type = SOCK_SEQPACKET) {
-  FileDescriptor socket(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
-  return socket;
 }
 
 bool hangs_up(const FileDescriptor& socket) {
