@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What a tool makes of a segment in which a hostile peer has written what it likes.
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <sys/mman.h>
@@ -9,6 +10,7 @@
 #include "fuzz/target.hpp"
 #include "inspect/control_snapshot.hpp"
 #include "inspect/recorder.hpp"
+#include "inspect/shown_text.hpp"
 #include "ring/name_table.hpp"
 
 namespace portolan::fuzz {
@@ -54,6 +56,29 @@ class Segment {
   std::vector<std::uint64_t> patched_;
 };
 
+bool is_fit_for_a_terminal(std::string_view shown) {
+  return std::none_of(shown.begin(), shown.end(), [](char letter) {
+    return static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f;
+  });
+}
+
+// What whoever takes up the writing end makes of the names that the ones before have told.
+void take_up_names(std::span<const std::byte> page, ring::Side writer) {
+  alignas(ring::ControlPage) static std::array<std::byte, sizeof(ring::ControlPage)> copy;
+  std::memcpy(copy.data(), page.data(), std::min(page.size(), copy.size()));
+  auto& control = *reinterpret_cast<ring::ControlPage*>(copy.data());
+  auto& lines = control.direction[static_cast<std::size_t>(writer)];
+  constexpr std::array<std::byte, 3> kName{};
+  constexpr std::uint32_t kNumber = 7;
+  ring::NameTable table(lines);
+  table.adopt();
+  table.tell(kNumber, kName);
+  FUZZ_HOLDS(table.told_last(kNumber));
+  const ring::NameList list(lines);
+  FUZZ_HOLDS(list.whole_bytes() <= ring::kNameTableBytes);
+  FUZZ_HOLDS(list.find(kNumber).size() <= ring::kMostNameBytes);
+}
+
 bool look(const Segment& segment) {
   std::array<std::byte, ring::kControlBytes> page;
   FUZZ_HOLDS(::pread(segment.file().get(), page.data(), page.size(), 0) == ring::kControlBytes);
@@ -64,10 +89,15 @@ bool look(const Segment& segment) {
     const inspect::DirectionSnapshot& direction = control.direction[static_cast<std::size_t>(writer)];
     FUZZ_HOLDS(direction.blocks_taken <= kGeometry.block_count);
     FUZZ_HOLDS(direction.type_names.size() <= ring::kNameTableBytes / ring::kNameHeadBytes);
+    for (const inspect::TypeName& type : direction.type_names) FUZZ_HOLDS(is_fit_for_a_terminal(type.name));
+    take_up_names(page, writer);
     const inspect::Recording recording = inspect::record(segment.file(), control, writer, kLimits);
     FUZZ_HOLDS(recording.messages.size() <= kLimits.messages);
-    for (const inspect::RecordedMessage& message : recording.messages)
+    for (const inspect::RecordedMessage& message : recording.messages) {
       FUZZ_HOLDS(message.body.size() <= kLimits.body_bytes);
+      FUZZ_HOLDS(is_fit_for_a_terminal(
+          inspect::shown_text({reinterpret_cast<const char*>(message.body.data()), message.body.size()})));
+    }
     found = found || !recording.messages.empty();
   }
   return found;
@@ -99,14 +129,21 @@ std::vector<Input> seeds() {
   constexpr std::uint64_t kFirstExtent = offsetof(ring::ControlPage, direction) +
                                          offsetof(ring::DirectionLines, first_extent) +
                                          ring::kExtentHeadBytes;
-  Input in_the_page, in_blocks;
+  Input in_the_page, in_blocks, in_names;
   add_patch(in_the_page, kFirstExtent, ring::FrameHeader::message(13, 2, false, false).word());
   add_patch(in_blocks, kFirstExtent, ring::FrameHeader::jump({3, 2}).word());
   const std::uint64_t block = kGeometry.direction_offset(ring::Side::a) + 3 * kGeometry.block_bytes;
   add_patch(in_blocks, block + ring::kExtentHeadBytes, ring::FrameHeader::message(40, 1, true, false).word());
   add_patch(in_blocks, block + ring::kExtentHeadBytes + 48,
             ring::FrameHeader::message(16, 1, true, true).word());
-  return {in_the_page, in_blocks};
+  // Two names of one letter, one of which no terminal should see: unfenced is 0, and the length behind it.
+  constexpr std::uint64_t kDirection = offsetof(ring::ControlPage, direction);
+  add_patch(in_names,
+            kDirection + offsetof(ring::DirectionLines, writer) + offsetof(ring::WriterLine, unfenced),
+            std::uint64_t{2 * (ring::kNameHeadBytes + 1)} << 32U);
+  add_patch(in_names, kDirection + offsetof(ring::DirectionLines, names), 0x0000'4101'0000'0007);
+  add_patch(in_names, kDirection + offsetof(ring::DirectionLines, names) + 6, 0x0000'1b01'0000'0008);
+  return {in_the_page, in_blocks, in_names};
 }
 
 std::size_t memory_limit_bytes(std::size_t input_bytes) {
