@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Installs the build, moves the installed tree elsewhere, and builds and runs the README's programs against it with
-nothing but pkg-config, as a user would.
+"""Installs the build, moves the installed tree elsewhere, sees that its own programs start there, and builds and runs
+the README's programs against it with nothing but pkg-config, as a user would.
 
 usage: installed_tree.py ROOT BUILD      or      installed_tree.py --selftest
 """
@@ -39,6 +39,15 @@ def moved_installation(build, directory):
     return found[0].parent
 
 
+def start_installed(directory):
+    """Each program that was installed says its version, with nobody to tell it where the library is."""
+    programs = [each for each in (directory / "second").rglob("bin/*") if os.access(each, os.X_OK)]
+    environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
+    for program in programs:
+        run([program, "--version"], env=environment, timeout=SECONDS)
+    return len(programs)
+
+
 def build_and_run(text, directory, pkgconfig):
     environment = os.environ | {"PKG_CONFIG_PATH": str(pkgconfig)}
     flags = shlex.split(run(["pkg-config", "--cflags", "--libs", "portolan"], env=environment))
@@ -59,14 +68,19 @@ def check(root, build):
         raise RuntimeError("README.md holds no program")
     with tempfile.TemporaryDirectory() as directory:
         directory = pathlib.Path(directory)
-        build_and_run(text, directory, moved_installation(build, directory))
-    print(f"{len(programs(text))} programs of the README built and run")
+        pkgconfig = moved_installation(build, directory)
+        started = start_installed(directory)
+        build_and_run(text, directory, pkgconfig)
+    print(f"{started} programs started where they are now, {len(programs(text))} of the README built and run")
 
 
 SELFTEST_PROJECT = {
     "meson.build": "project('portolan', 'cpp', version: '1', default_options: ['pkgconfig.relocatable=%s'])\n"
                    "l = library('portolan', 'a.cpp', install: true)\ninstall_headers('a.hpp')\n"
+                   "executable('tool', 'tool.cpp', link_with: l, install: true,\n"
+                   "  install_rpath: '$ORIGIN/../' / get_option('libdir') / '%s')\n"
                    "import('pkgconfig').generate(l)\n",
+    "tool.cpp": "int answer();\nint main() { return answer() == 0; }\n",
     "a.cpp": "int answer() { return 42; }\n",
     "a.hpp": "int answer();\n",
     "README.md": "```cpp\n#include <a.hpp>\nint main() { return answer() == %d ? 0 : 1; }\n```\n",
@@ -74,11 +88,12 @@ SELFTEST_PROJECT = {
 
 
 def selftest():
-    for relocatable, answer, fails in [("true", 42, None), ("false", 42, "not there any more"), ("true", 43, "ended with 1")]:
+    for relocatable, rpath, answer, fails in [("true", ".", 42, None), ("false", ".", 42, "not there any more"),
+                                              ("true", "none", 42, "ended with 127"), ("true", ".", 43, "ended with 1")]:
         with tempfile.TemporaryDirectory() as directory:
             root = pathlib.Path(directory)
             for path, text in SELFTEST_PROJECT.items():
-                value = relocatable if path == "meson.build" else answer
+                value = (relocatable, rpath) if path == "meson.build" else answer
                 (root / path).write_text(text % value if "%" in text else text, encoding="utf-8")
             run(["meson", "setup", root / "build", root])
             run(["ninja", "-C", root / "build"])
