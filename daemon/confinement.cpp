@@ -26,12 +26,25 @@ unsigned long raise_descriptor_limit() noexcept {
   return limit.rlim_cur;
 }
 
-void become(const std::string& user) {
+namespace {
+
+const passwd& record_of(const std::string& user) {
   const passwd* const record = ::getpwnam(user.c_str());
   if (record == nullptr)
     throw PortError(
         std::make_error_code(std::errc::invalid_argument),
         "portoland --run-as " + user + ": there is no such user; make it (adduser --system " + user + ")");
+  return *record;
+}
+
+}  // namespace
+
+uid_t uid_of(const std::string& user) {
+  return record_of(user).pw_uid;
+}
+
+void become(const std::string& user) {
+  const passwd* const record = &record_of(user);
   if (::initgroups(user.c_str(), record->pw_gid) != 0 || ::setgid(record->pw_gid) != 0 ||
       ::setuid(record->pw_uid) != 0)
     throw PortError(

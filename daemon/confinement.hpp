@@ -4,12 +4,15 @@
 #pragma once
 
 #include <string>
+#include <sys/types.h>
 
 namespace portolan::daemon {
 
 /// As many descriptors as the hard limit allows; how many that is.
 [[nodiscard]] unsigned long raise_descriptor_limit() noexcept;
 
+/// Throws PortError if there is no such user.
+[[nodiscard]] uid_t uid_of(const std::string& user);
 /// This user from now on, for good. Throws PortError.
 void become(const std::string& user);
 

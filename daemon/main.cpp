@@ -77,13 +77,14 @@ int run(const Arguments& arguments) {
   const FileDescriptor signal_source = signals();
   const unsigned long descriptors = raise_descriptor_limit();
   BrokerOptions options;
-  options.socket = place_of_socket(arguments);
   Passed passed = passed_descriptors();
+  options.socket = passed.path.empty() ? place_of_socket(arguments) : passed.path;
   options.listening = std::move(passed.socket);
   options.restored = std::move(passed.stored);
   options.store = descriptor_store();
   options.permissions = arguments.system ? 0666 : 0600;
   options.policy_file = arguments.policy;
+  if (!arguments.run_as.empty()) options.own_uid = uid_of(arguments.run_as);
   options.service_directory = arguments.services;
   options.limits = arguments.limits;
   options.log = [most = arguments.log_level](LogLevel level, std::string_view line) {

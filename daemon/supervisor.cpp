@@ -2,8 +2,11 @@
 
 #include "supervisor.hpp"
 
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <utility>
 
 #include <portolan/error.hpp>
@@ -13,6 +16,21 @@
 #endif
 
 namespace portolan::daemon {
+
+#if PORTOLAN_HAS_SYSTEMD
+namespace {
+
+std::string path_of(const FileDescriptor& socket) {
+  sockaddr_un address{};
+  socklen_t bytes = sizeof address;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &bytes) != 0 ||
+      bytes <= offsetof(sockaddr_un, sun_path))
+    return {};
+  return std::string(address.sun_path, ::strnlen(address.sun_path, bytes - offsetof(sockaddr_un, sun_path)));
+}
+
+}  // namespace
+#endif
 
 Passed passed_descriptors() {
   Passed passed;
@@ -31,6 +49,7 @@ Passed passed_descriptors() {
       throw PortError(std::make_error_code(std::errc::invalid_argument),
                       "portoland: systemd has passed several sockets; let its socket unit have one "
                       "ListenSequentialPacket=");
+    passed.path = path_of(descriptor);
     passed.socket = std::move(descriptor);
   }
   std::free(names);

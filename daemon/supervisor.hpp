@@ -14,6 +14,7 @@ namespace portolan::daemon {
 /// What was passed in: a socket to listen at, if there is one, and what a daemon before this one has stored.
 struct Passed {
   FileDescriptor socket;
+  std::string path;  // of its file
   std::vector<StoredDescriptor> stored;
 };
 /// Throws PortError if there are several sockets.

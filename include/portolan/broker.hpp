@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -37,7 +38,8 @@ struct BrokerOptions {
   std::string socket = {};        ///< path to listen at; empty with `listening`
   FileDescriptor listening = {};  ///< a socket that somebody else (systemd) has bound, in place of a path
   unsigned permissions = 0600;   ///< of the socket's file: who may write to it may speak to the broker at all
-  std::string policy_file = {};  ///< who may have which names; empty: this user and root may do everything
+  std::string policy_file = {};  ///< who may have which names; empty: own_uid and root may do everything
+  std::optional<std::uint32_t> own_uid = {};  ///< empty: this process's user
   std::string service_directory =
       {};  ///< a file NAME.service for each that is started on demand; empty: none
   BrokerLimits limits = {};

@@ -24,15 +24,16 @@ constexpr int kMostAccepted = 4;  // before those who are there have their turn
 constexpr int kMostRounds = 64;   // in a turn
 constexpr std::uint64_t kPauseNs = 100'000'000;
 
-Policy policy_of(const std::string& file) {
-  return file.empty() ? Policy(os::effective_uid()) : Policy::read(file, os::effective_uid());
+Policy policy_of(const std::string& file, std::uint32_t own_uid) {
+  return file.empty() ? Policy(own_uid) : Policy::read(file, own_uid);
 }
 
 }  // namespace
 
 Core::Core(BrokerOptions options)
     : policy_file_(options.policy_file),
-      office_(options.limits, policy_of(policy_file_), Log(std::move(options.log))),
+      own_uid_(options.own_uid.value_or(os::effective_uid())),
+      office_(options.limits, policy_of(policy_file_, own_uid_), Log(std::move(options.log))),
       names_(
           office_, [this](const std::string& name) { services_.want(name); },
           [this](const std::string& name) { services_.registered(name); }),
@@ -72,6 +73,8 @@ void Core::listen(BrokerOptions& options) {
                     : ": " + path_ + ".lock cannot be made (" + error.message() +
                           "); use a directory that exists and is writable"));
   std::error_code error = os::remove_stale_socket(path_);
+  if (error == std::errc::file_exists)
+    throw PortError(error, call + ": " + path_ + " is there and no socket; use another --socket");
   if (!error) error = os::listen_at(options.socket, options.permissions, listening_);
   if (error)
     throw PortError(error, call + ": cannot listen there (" + error.message() +
@@ -106,7 +109,9 @@ void Core::dispatch() {
   for (int round = 0; round < kMostRounds; ++round) {
     const std::size_t count = office_.epoll.wait(ready, 0);
     for (std::size_t i = 0; i < count; ++i) handle(ready[i]);
-    if (!serve_round()) break;
+    const bool some = serve_round();
+    bury_doomed();  // whose name the next round may give to somebody else
+    if (!some) break;
   }
   run_timers();
   bury_doomed();
@@ -322,7 +327,7 @@ void Core::bury_doomed() noexcept {
 }
 
 void Core::reload() {
-  Policy policy = policy_of(policy_file_);
+  Policy policy = policy_of(policy_file_, own_uid_);
   services_.read_files();
   office_.policy = std::move(policy);
   office_.log.say(

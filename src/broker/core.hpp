@@ -50,6 +50,7 @@ class Core final : public port::ForkGuarded {
   void become_inert() noexcept override;
 
   std::string policy_file_;
+  std::uint32_t own_uid_;
   Office office_;
   Names names_;
   Custody custody_;

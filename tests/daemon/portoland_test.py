@@ -201,6 +201,32 @@ class Portoland(unittest.TestCase):
                 daemon.says("does_not_read uid=")
                 self.assertEqual(busy.ask(ENLIST, name="x").kind, DONE)
 
+    def test_a_name_is_free_for_who_comes_after_its_owner_went_however_late_the_daemon_looks(self):
+        with Daemon(self.directory) as daemon:
+            daemon.says("listening")
+            with Program(daemon.path) as owner:
+                self.assertEqual(owner.ask(ENLIST, name="org.example.x").kind, DONE)
+                daemon.process.send_signal(signal.SIGSTOP)
+            with Program(daemon.path, greet=False) as next_one:
+                next_one.socket.send(packet(HELLO, code=1, generation=1))
+                next_one.socket.send(packet(ENLIST, name="org.example.x"))
+                daemon.process.send_signal(signal.SIGCONT)
+                self.assertEqual([next_one.next().kind, next_one.next().kind], [WELCOME, DONE])
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can become somebody else")
+    def test_without_rules_everything_is_for_the_user_it_runs_as(self):
+        self.directory.chmod(0o755)
+        if not stranger_reaches(self.directory):
+            self.skipTest("nobody here can be another user, or none of them reaches the temporary directory")
+        with Daemon(self.directory, "--system", "--run-as", "nobody") as daemon:
+            daemon.says(" uid=65534")
+            child = os.fork()
+            if child == 0:
+                os.setuid(65534)
+                with Program(daemon.path) as program:
+                    os._exit(0 if program.ask(ENLIST, name="org.example.x").kind == DONE else 1)
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
+
     def test_bounds_are_for_each_user_and_say_which_option_raises_them(self):
         with Daemon(self.directory, "--names", "2", "--connections", "4") as daemon:
             daemon.says("listening")
