@@ -118,10 +118,12 @@ std::string Attempt::waited() const {
 void Attempt::come_again(std::error_code why) {
   const std::int64_t now_ns = os::monotonic_ns();
   if (now_ns >= deadline_ns_) {
-    const std::string where = address_.is_path() ? address_.path : link_.where();
-    refuse(std::make_error_code(std::errc::timed_out),
-           why_not_yet(why) + " at " + where + " after " + waited() +
-               "; start the service that listens there, or give it longer");
+    const auto late = std::make_error_code(std::errc::timed_out);
+    if (!address_.is_path())
+      refuse(late, link_.explain(std::make_error_code(std::errc::connection_refused)) +
+                       "; it was tried for " + waited());
+    refuse(late, why_not_yet(why) + " at " + address_.path + " after " + waited() +
+                     "; start the service that listens there, or give it longer");
   }
   next_try_ns_ = std::min(now_ns + delay_ns_, deadline_ns_);
   delay_ns_ = std::min(2 * delay_ns_, kLongestDelayNs);

@@ -126,13 +126,19 @@ wire::NamePacket DaemonLink::call(const std::string& what, wire::NamePacket pack
 }
 
 std::string DaemonLink::explain(std::error_code error) const {
+  const auto by = [this](const char* verb) {
+    if (where_.starts_with("$PORTOLAN_SOCKET")) return std::string("portoland --socket with that path");
+    const bool user = where_.starts_with("$XDG_RUNTIME_DIR");
+    return std::string(user ? "systemctl --user " : "systemctl ") + verb + " portoland";
+  };
   if (error == std::errc::no_such_file_or_directory)
-    return "no portoland at " + where_ + "; start it (systemctl --user start portoland) or use unix:PATH";
+    return "no portoland at " + where_ + "; start it (" + by("start") + ") or use unix:PATH";
   if (error == std::errc::connection_refused)
-    return "nobody answers at " + where_ +
-           "; start portoland again (systemctl --user restart portoland) or use "
-           "unix:PATH";
-  return where_ + ": " + error.message() + "; ask for access to it, or use unix:PATH";
+    return "nobody answers at " + where_ + "; start portoland again (" + by("restart") + ") or use unix:PATH";
+  if (error == std::errc::permission_denied || error == std::errc::operation_not_permitted)
+    return where_ + ": " + error.message() + "; ask for access to it, or use unix:PATH";
+  return where_ + ": " + error.message() +
+         "; set PORTOLAN_SOCKET to where a portoland listens, or use unix:PATH";
 }
 
 }  // namespace portolan::names
