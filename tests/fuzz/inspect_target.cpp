@@ -143,6 +143,7 @@ std::vector<Input> seeds() {
             std::uint64_t{2 * (ring::kNameHeadBytes + 1)} << 32U);
   add_patch(in_names, kDirection + offsetof(ring::DirectionLines, names), 0x0000'4101'0000'0007);
   add_patch(in_names, kDirection + offsetof(ring::DirectionLines, names) + 6, 0x0000'1b01'0000'0008);
+  add_patch(in_names, kFirstExtent, ring::FrameHeader::message(5, 2, false, false).word());
   return {in_the_page, in_blocks, in_names};
 }
 
