@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
           if (--left == kEnd / kStep / 2) ::kill(victim, SIGKILL);
           if (left == 0) pool.close();
         },
-        [&ask, range](const portolan::RequestError&) { ask(range); });
+        [&, range](const portolan::RequestError&) { pool.when_available([&ask, range] { ask(range); }); });
   };
   for (std::uint32_t begin = 0; begin < kEnd; begin += kStep) ask({begin, begin + kStep});
   portolan::EventLoop::current().run();  // until the pool is closed

@@ -48,7 +48,8 @@ class WorkerPool {
   /// Closes all ports first, so that the workers end side by side; then as ~Worker.
   ~WorkerPool() { close(); }
 
-  /// As MessagePort::request(), to one of them. Where none is there at the moment, the Reply is detached.
+  /// As MessagePort::request(), to one of them. Where none is there at the moment, the Reply is detached at
+  /// once: see when_available().
   template <class T>
   [[nodiscard]] Reply request(T&& value, RequestOptions options = {}) {
     return least_busy().request(std::forward<T>(value), std::move(options));
@@ -68,12 +69,26 @@ class WorkerPool {
   /// How many were started in place of one that had ended.
   [[nodiscard]] std::uint64_t restarts() const noexcept { return restarts_; }
   /// Calls `handler` with each worker, F(Worker&), before it is given work: those that are there, and each
-  /// that is started later.
+  /// that is started later. Worker::on_exit() is the pool's: say on_exit() to it.
   template <class F>
   void on_start(F handler) {
     on_start_ = std::move(handler);
-    for (Seat& seat : seats_)
-      if (seat.worker) on_start_(*seat.worker);
+    for (std::size_t seat = 0; seat < seats_.size(); ++seat)
+      if (seats_[seat].worker) introduce(seat);
+  }
+  /// Calls `handler`, F(Worker&, ExitStatus), with each worker that has ended before close(), before another
+  /// one is started in its place.
+  template <class F>
+  void on_exit(F handler) {
+    on_exit_ = std::move(handler);
+  }
+  /// Calls `task` in the loop, once a worker is there that can be asked: at its next turn, or when one has
+  /// been started. For whoever asks again what a dead one has not answered, and would ask nobody else.
+  void when_available(Callback<void()> task) {
+    if (find_least_busy() != nullptr)
+      EventLoop::current().post(std::move(task));
+    else
+      waiting_.push_back(std::move(task));
   }
   /// None is started any more, and those that are there are told to end, which they do when they see their
   /// parent_port() closed.
@@ -100,6 +115,10 @@ class WorkerPool {
     return std::vector<Seat>(wanted);
   }
   MessagePort& least_busy() {
+    Seat* const best = find_least_busy();
+    return best != nullptr ? best->worker->port() : nobody_;
+  }
+  Seat* find_least_busy() {
     Seat* best = nullptr;
     for (Seat& seat : seats_)
       // One that is dying has nothing under way any more, and would get everything until it is replaced.
@@ -107,7 +126,7 @@ class WorkerPool {
           (best == nullptr ||
            seat.worker->port().pending_requests() < best->worker->port().pending_requests()))
         best = &seat;
-    return best != nullptr ? best->worker->port() : nobody_;
+    return best;
   }
   void start(std::size_t index) {
     Seat& seat = seats_[index];
@@ -115,12 +134,18 @@ class WorkerPool {
     how.grace = options_.grace;
     seat.worker = std::make_unique<Worker>(program_, options_.arguments, std::move(how));
     seat.since = Clock::now();
-    seat.worker->on_exit([this, index] { ended(index); });
-    if (on_start_) on_start_(*seat.worker);
+    introduce(index);
+    for (Callback<void()>& task : std::exchange(waiting_, {})) EventLoop::current().post(std::move(task));
   }
-  void ended(std::size_t index) {
+  void introduce(std::size_t index) {
+    Worker& worker = *seats_[index].worker;
+    if (on_start_) on_start_(worker);
+    worker.on_exit([this, index](ExitStatus status) { ended(index, status); });
+  }
+  void ended(std::size_t index, ExitStatus status) {
     Seat& seat = seats_[index];
     if (closed_) return;
+    if (on_exit_) on_exit_(*seat.worker, status);
     retire(std::move(seat.worker));
     const bool steady = Clock::now() - seat.since >= options_.steady;
     seat.pause = steady ? std::chrono::nanoseconds{}
@@ -163,6 +188,8 @@ class WorkerPool {
   std::vector<Seat> seats_;
   std::vector<std::unique_ptr<Worker>> retired_;
   Callback<void(Worker&)> on_start_;
+  Callback<void(Worker&, ExitStatus)> on_exit_;
+  std::vector<Callback<void()>> waiting_;
   MessagePort nobody_;
   std::uint64_t restarts_ = 0;
   bool closed_ = false;

@@ -308,3 +308,60 @@ TEST_CASE("a pool starts a worker that has died again, and what it had not answe
     EventLoop::current().run();
   }
 }
+
+PORTOLAN_BODY(end_with_seven) {
+  return 7;
+}
+
+TEST_CASE("a pool tells how each worker has ended, whoever listens besides, and starts it again") {
+  const PortCensus census;
+  {
+    WorkerPool pool("/proc/self/exe", {.workers = 1, .arguments = {"--portolan-body", "end_with_seven"}});
+    int started = 0, ended = 0;
+    pool.on_start([&](Worker& worker) {
+      ++started;
+      worker.on_exit([] {});  // takes nothing away from the pool
+    });
+    pool.on_exit([&](Worker& worker, ExitStatus status) {
+      CHECK(worker.pid() > 0);
+      CHECK(status.code == 7);
+      ++ended;
+    });
+    while (pool.restarts() < 3) REQUIRE(EventLoop::current().run_one());
+    CHECK(started >= 4);
+    CHECK(ended >= 3);
+    pool.close();
+    EventLoop::current().run();
+  }
+}
+
+TEST_CASE(
+    "who waits for a pool whose only worker has died is called once another one is there, and one that is "
+    "there at once") {
+  const PortCensus census;
+  {
+    WorkerPool pool("/proc/self/exe",
+                    {.workers = 1, .arguments = {"--portolan-body", "double_until_killed"}});
+    bool there = false;
+    pool.when_available([&] { there = true; });
+    while (!there) REQUIRE(EventLoop::current().run_one());
+    CHECK(pool.restarts() == 0);
+    int refused = 0, answer = 0;
+    pool.request(-1, {.timeout = kPatience})
+        .on_reply([] {},
+                  [&](const RequestError&) {
+                    ++refused;
+                    pool.when_available([&] {
+                      pool.request(21, {.timeout = kPatience}).on_reply<int>([&](int doubled) {
+                        answer = doubled;
+                      });
+                    });
+                  });
+    while (answer == 0) REQUIRE(EventLoop::current().run_one());
+    CHECK(answer == 42);
+    CHECK(refused == 1);
+    CHECK(pool.restarts() == 1);
+    pool.close();
+    EventLoop::current().run();
+  }
+}
