@@ -133,8 +133,13 @@ class PORTOLAN_API Reply {
       static_cast<void>(std::invoke(handler, event));
     else if constexpr (std::invocable<F&, MessageEvent>)
       static_cast<void>(std::invoke(handler, std::move(event)));
-    else
+    else {
+      static_assert(
+          std::invocable<F&>,
+          "a handler of replies takes nothing, a MessageEvent& or a MessageEvent; for what is in one "
+          "say on_reply<T>()");
       static_cast<void>(std::invoke(handler));
+    }
   }
 
   State state_;  // null: as of a detached port

@@ -62,6 +62,7 @@ PROGRAMS = [
     ("port", "portolan::SharedBuffer buffer; portolan::Transferable{buffer};", None),
     ("port", "portolan::BufferView view; portolan::Transferable{view};", "deleted"),
     ("port", "auto bytes = portolan::SharedBuffer().bytes();", "deleted"),
+    ("port", "portolan::Reply().on_reply([](int) {});", "say on_reply<T>()"),
     ("port", "auto bytes = portolan::BufferView().bytes();", "deleted"),
 ]
 
