@@ -220,6 +220,10 @@ bool MessagePort::is_open() const noexcept {
   return state_ && state_->is_open();
 }
 
+std::optional<CloseReason> MessagePort::close_reason() const noexcept {
+  return state_ ? state_->close_reason() : std::nullopt;
+}
+
 Buffered MessagePort::buffered_amount() const noexcept {
   port::Endpoint* endpoint = nullptr;
   try {

@@ -113,6 +113,12 @@ bool PortState::is_open() noexcept {
   return !gone_ && !parcel_moving_ && !os::hung_up(parcel_.socket.get());
 }
 
+std::optional<CloseReason> PortState::close_reason() const noexcept {
+  const Endpoint* const endpoint = forked() ? nullptr : used();
+  if (endpoint == nullptr || !endpoint->usable() || !endpoint->peer_closed()) return std::nullopt;
+  return violated_ ? CloseReason::protocol_error : endpoint->close_reason();
+}
+
 void PortState::become_inert() noexcept {
   gone_ = true;
   parcel_.socket.reset();

@@ -84,6 +84,7 @@ class PortState final : public LoopSource,
       refuse_process(call);
   }
   bool is_open() noexcept;
+  std::optional<CloseReason> close_reason() const noexcept;
   bool gone() noexcept;  // closed, moved away or lost: cannot be transferred
 
   void close(CloseReason reason = CloseReason::closed) noexcept;

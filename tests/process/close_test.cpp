@@ -2,6 +2,7 @@
 
 // A port that closes itself: in one of its listeners, from another thread, while a thread sleeps on it.
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <doctest/doctest.h>
@@ -200,4 +201,25 @@ TEST_CASE("a port whose loop has ended closes at once, and so do the ports in it
   channel.port2.close();
   CHECK(channel.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
   CHECK(data.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
+}
+
+TEST_CASE("a reader without a loop knows whether the other end was closed or its process killed") {
+  const PortCensus census;
+  for (const CloseReason reason : {CloseReason::closed, CloseReason::peer_died}) {
+    MessageChannel channel;
+    ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [&](Ports& ports) {
+      ports[0].post_message("the last words");
+      if (reason == CloseReason::peer_died) ::kill(::getpid(), SIGKILL);
+      return 0;
+    });
+    CHECK(channel.port1.receive_for(kPatience)->text() == "the last words");
+    CHECK(channel.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
+    CHECK(channel.port1.close_reason() == reason);
+    static_cast<void>(child.wait());
+    channel.port1.close();
+    CHECK_FALSE(channel.port1.close_reason());
+  }
+  MessageChannel open;
+  CHECK_FALSE(open.port1.close_reason());
+  CHECK_FALSE(MessagePort().close_reason());
 }
