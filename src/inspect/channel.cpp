@@ -55,6 +55,7 @@ std::string_view name_of(EndPlace place) noexcept {
 std::array<End, 2> locate_ends(const ControlSnapshot& control, const std::vector<Holder>& holders) {
   std::array<End, 2> ends;
   std::vector<std::uint32_t> spare;  // descriptors of each holder that no owned end explains
+  spare.reserve(holders.size());
   for (const Holder& holder : holders) spare.push_back(holder.descriptors);
   for (std::size_t side = 0; side < 2; ++side) {
     const EndSnapshot& end = control.end[side];

@@ -36,7 +36,7 @@ Listener::Listener(Listener&& other) noexcept = default;
 Listener& Listener::operator=(Listener&& other) noexcept {
   if (this == &other) return *this;
   close();
-  EventTarget::operator=(std::move(other));
+  EventTarget::operator=(static_cast<EventTarget&&>(other));
   state_ = std::move(other.state_);
   return *this;
 }

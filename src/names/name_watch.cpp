@@ -41,7 +41,7 @@ NameWatch::NameWatch(NameWatch&& other) noexcept = default;
 NameWatch& NameWatch::operator=(NameWatch&& other) noexcept {
   if (this == &other) return *this;
   close();
-  EventTarget::operator=(std::move(other));
+  EventTarget::operator=(static_cast<EventTarget&&>(other));
   state_ = std::move(other.state_);
   return *this;
 }

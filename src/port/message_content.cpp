@@ -176,8 +176,8 @@ MessageEvent::MessageEvent(MessageEvent&& other) noexcept
 MessageEvent& MessageEvent::operator=(MessageEvent&& other) noexcept {
   if (this == &other) return *this;
   if (lanes_ != nullptr && !lanes_->take_back(sequence_)) let_go();
-  Event::operator=(std::move(other));
-  MessageContent::operator=(std::move(other));
+  Event::operator=(static_cast<Event&&>(other));
+  MessageContent::operator=(static_cast<MessageContent&&>(other));
   lanes_ = std::exchange(other.lanes_, nullptr);
   sequence_ = other.sequence_;
   frame_ = other.frame_;
@@ -216,7 +216,7 @@ Message::Message(Message&& other) noexcept
 Message& Message::operator=(Message&& other) noexcept {
   if (this == &other) return *this;
   let_go();
-  MessageContent::operator=(std::move(other));
+  MessageContent::operator=(static_cast<MessageContent&&>(other));
   segment_ = std::move(other.segment_);
   extent_ = std::exchange(other.extent_, nullptr);
   return *this;

@@ -43,7 +43,7 @@ MessagePort::MessagePort(MessagePort&& other) noexcept
 MessagePort& MessagePort::operator=(MessagePort&& other) noexcept {
   if (this == &other) return *this;
   MessagePort former(std::move(*this));
-  EventTarget::operator=(std::move(other));
+  EventTarget::operator=(static_cast<EventTarget&&>(other));
   state_ = std::move(other.state_);
   lanes_ = std::exchange(other.lanes_, nullptr);
   return *this;
@@ -361,13 +361,13 @@ MessagePort MessagePort::recover(PortHandle&& handle, const FileDescriptor& owne
   if (!handle) throw InvalidStateError("recover: the handle is empty; pass one that custody_handle() gave");
   if (!os::is_dead(owner.get()))
     throw InvalidStateError("recover: the owner is still alive; wait until its pidfd is readable");
+  const bool second_side = handle.second_side();
   port::Parcel parcel = parcel_of(std::move(handle));
   switch (port::read_present_generation(parcel)) {
     case port::Custody::recoverable:
       break;
     case port::Custody::in_transit:
-      handle = {std::move(parcel.segment), std::move(parcel.socket), parcel.expected_generation,
-                handle.second_side()};
+      handle = {std::move(parcel.segment), std::move(parcel.socket), parcel.expected_generation, second_side};
       throw DataCloneError(
           "recover: the owner was moving the port away when it died; adopt() the handle if it has arrived "
           "nowhere, else "
