@@ -63,8 +63,8 @@ struct ListenOptions {
 ///
 /// A path's socket has a lock beside it, PATH.lock: a socket that a killed process has left behind is taken
 /// over, one that somebody listens at is not. Both files go when the listener is closed. A name is had by one
-/// listener at a time; if portoland is started again, the listener registers again by itself, and ports that
-/// are open do not notice.
+/// listener at a time; if portoland is started again, the listener registers again by itself, as soon as its
+/// thread waits in accept() or its loop runs, and ports that are open do not notice.
 ///
 /// Threads: one at a time; with on_connect it belongs to the loop's thread. Death: whoever had connected and
 /// was not accepted sees its port closed. Fork: in a forked child the listener is closed, and the parent's
