@@ -127,7 +127,7 @@ std::shared_ptr<PortState> UnshippedQueue::first_before(UnshippedDirection& dire
   while (!waiting_.empty() && waiting_.begin()->first < own) {
     UnshippedDirection& first = *waiting_.begin()->second;
     // [U2] relaxed: this thread's loop alone begins to serve it.
-    const std::shared_ptr<PortState> receiver =
+    std::shared_ptr<PortState> receiver =
         first.served.load(std::memory_order_relaxed) ? first.receiver.lock() : nullptr;
     if (!receiver || !receiver->has_message_to_serve()) {
       pass_over_first();
