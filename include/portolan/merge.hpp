@@ -23,13 +23,14 @@ inline namespace v1 {
 ///
 /// Throws InvalidStateError, with the reason, if it cannot be: neither peer is a port here (it is in another
 /// process, or in a message that nobody has received), it is bound to another thread's loop, an event or a
-/// reply of it is still in hand, both ports are of one channel, or their Trust differs. QueueFullError: the
-/// peer elsewhere has not read enough; what has gone on by then has gone, in order, and a later call goes on
-/// with the rest. DataCloneError and PortError as of a transfer. After each of them both ports are still the
-/// caller's.
+/// reply of it is still in hand, both ports are of one channel, their Trust differs, or one of them has
+/// messages unread that a former merge has brought it. QueueFullError: the peer elsewhere has not read
+/// enough; what has gone on by then has gone, in order, and a later call goes on with the rest.
+/// DataCloneError and PortError as of a transfer. After each of them both ports are still the caller's.
 ///
 /// Limits: what was unread at the peer that changes channels is copied, and until it has received that it
-/// cannot be transferred or change channels again. Custody ends with its former channel.
+/// can be neither transferred nor merged; changing channels again does no harm. Custody ends with its former
+/// channel.
 ///
 /// Threads: the two ports and the peer that changes channels are used by the calling thread alone meanwhile;
 /// close() comes from any.

@@ -248,6 +248,10 @@ port::PortState& mergeable(const MessagePort& port) {
   if (state->writing() != port::Writing::nothing)
     throw InvalidStateError("merge(" + state->name() +
                             "): a message is being written on this port; commit or destroy its Space first");
+  if (state->has_earlier())
+    throw InvalidStateError(
+        "merge(" + state->name() +
+        "): messages that were here before its channel was merged are unread; receive them");
   return *state;
 }
 

@@ -192,6 +192,8 @@ class PortState final : public LoopSource,
   void change_channel(MessagePort& stays, MessagePort& goes);
   // How many messages this end of the present channel had posted when this port became it.
   std::uint64_t posted_at_merge() const noexcept { return posted_at_merge_; }
+  // Unread messages of a channel that it had before.
+  bool has_earlier() const noexcept { return !earlier_.empty(); }
   // Nothing to receive, here or in the ring.
   bool dry(const Endpoint& endpoint) const noexcept { return endpoint.dry() && earlier_.empty(); }
 
