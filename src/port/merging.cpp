@@ -13,6 +13,7 @@
 
 #include <portolan/error.hpp>
 #include <portolan/merge.hpp>
+#include <portolan/value_limits.hpp>
 
 #include "port/enclosures.hpp"
 #include "port/port_access.hpp"
@@ -29,8 +30,8 @@ constexpr std::uint64_t kInNoRing = ~std::uint64_t{0};  // no message's sequence
 // Whoever reads the value as another type is told the name of this one there, too.
 void tell_type(const Segment& from, Endpoint& to, Format format, std::span<const std::byte> payload) {
   std::uint32_t fingerprint = 0;
-  if (format != Format::value || payload.size() < sizeof fingerprint) return;
-  std::memcpy(&fingerprint, payload.data(), sizeof fingerprint);
+  if (format != Format::value || payload.size() < kValueHeadBytes) return;
+  std::memcpy(&fingerprint, payload.data() + 1, sizeof fingerprint);  // behind the encoding
   if (to.names().told_last(fingerprint)) return;
   const std::string name = from.name_of_type(fingerprint);
   if (!name.empty()) to.names().tell(fingerprint, std::as_bytes(std::span(name)));
