@@ -158,7 +158,10 @@ void PortState::close(CloseReason reason) noexcept {
   if (own_loop || !served) {
     unbind();
     endpoint->finish_close();
-    return end_waits(ReplyStatus::closed);
+    end_waits(ReplyStatus::closed);
+    // Whoever watches its descriptor looks at the port once more: a post may be waiting for room.
+    if (own_loop && foreign_loop_) static_cast<void>(tell(loop));
+    return;
   }
   // If it cannot be told, the hang-up of its own socket has it look, too.
   static_cast<void>(tell(loop));

@@ -73,7 +73,12 @@ TEST_CASE("asynchronous operations with another process complete, in order, and 
   const auto post_on = [&](auto& self) -> void {
     port.async_post(std::vector<std::byte>(50'000), [&](error_code error) {
       CHECK_FALSE(error);
-      if (++posted < 60) return self(self);
+      const int before = ++posted;
+      if (before < 60) {
+        self(self);
+        CHECK(posted == before);  // never from within the call
+        return;
+      }
       port.async_request("how much?", [&](error_code failed, Received reply) {
         CHECK_FALSE(failed);
         CHECK(reply->data<std::size_t>() == 60 * 50'000 + 9);
@@ -90,7 +95,7 @@ TEST_CASE("asynchronous operations with another process complete, in order, and 
     });
   };
   post_on(post_on);
-  CHECK(posted == 0);  // never from within the call
+  CHECK(posted == 0);
   context.run();
   CHECK(log == "reply the last eof");
   CHECK(child.wait() == ChildExit::exited(0));
@@ -179,4 +184,39 @@ TEST_CASE("cancelled operations say so and lose nothing; failed ones say why") {
   context.restart();
   context.run();
   CHECK(errors == std::vector<error_code>{boost::asio::error::operation_aborted});
+}
+
+TEST_CASE(
+    "a post that is cancelled is not posted, and one whose port is closed says so, as a request without "
+    "room") {
+  const PortCensus census;
+  MessageChannel channel({.limit_bytes = 64 << 10});
+  boost::asio::io_context context;
+  AsioPort port(context, std::move(channel.port1));
+  const std::vector<std::byte> block(2000);
+  std::vector<error_code> errors;
+  int posted = 0;
+  while (port.port().try_post_message(block) == PostResult::posted) ++posted;
+  port.async_request(block, [&](error_code error, const Received&) { errors.push_back(error); });
+  context.run();
+  CHECK(errors == std::vector<error_code>{boost::asio::error::no_buffer_space});
+  errors.clear();
+  context.restart();
+  port.async_post(block, [&](error_code error) { errors.push_back(error); });
+  context.poll();
+  CHECK(errors.empty());
+  for (; posted > 0; --posted) static_cast<void>(channel.port2.receive());
+  port.cancel();
+  context.run();
+  CHECK(errors == std::vector<error_code>{boost::asio::error::operation_aborted});
+  CHECK(channel.port2.try_receive().status() == ReceiveStatus::empty);
+  while (port.port().try_post_message(block) == PostResult::posted) {
+  }
+  errors.clear();
+  context.restart();
+  port.async_post(block, [&](error_code error) { errors.push_back(error); });
+  context.poll();
+  port.port().close();
+  context.run();
+  CHECK(errors == std::vector<error_code>{boost::asio::error::broken_pipe});
 }
