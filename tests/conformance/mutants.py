@@ -1,25 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Plants the faults of mutants.txt in a copy of the library, and has the conformance cases notice each of them.
+"""Plants the faults of a list in a copy of the library, and has the cases of a test program notice each of them.
 
-usage: mutants.py ROOT DIRECTORY [FAULT...]      or      mutants.py --selftest
+usage: mutants.py [--list FILE --program PROGRAM] ROOT DIRECTORY [FAULT...]      or      mutants.py --selftest
 
 The copy in DIRECTORY is built once, with all faults in it and each switched on by PORTOLAN_MUTANT=name. With none on
-every case passes; with one on, the cases of each item that it names fail, one item at a time. A fault that no item
-notices names another program of OTHERS, which has to say what it found. ROOT is not touched.
+the cases pass; with one on, the cases of each item that it names fail, one item at a time. An item is what the cases
+have in brackets, M7, or words of their names, *like this*. A fault that no item notices names another program of
+OTHERS, which has to say what it found. Without a list it is that of the conformance table. ROOT is not touched.
 """
+import argparse
 import concurrent.futures
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 
+LIST = "tests/conformance/mutants.txt"
 COPIED = ["bench", "daemon", "docs", "include", "src", "tests", "meson.build", "meson_options.txt"]
 PROGRAM = "tests/conformance/conformance-test"
 OTHERS = {"stress": ("tests/stress/stress-test", "sleeps with something to read")}
 PATIENCE_S = 20  # of a case that a fault has hang
+ITEM = re.compile(r"\*[^*]+\*|\S+")
 NAME = re.compile(r"MUTANT\((\w+)\)")
 SWITCH = b"""\
 #pragma once
@@ -43,7 +48,7 @@ class Block:
         for line in lines[1:]:
             if not line.startswith(("- ", "+ ")):
                 name, _, items = line.partition(":")
-                self.items[name] = items.split()
+                self.items[name] = ITEM.findall(items)
 
 
 def blocks_of(text):
@@ -107,7 +112,7 @@ def copy_tree(root, tree, blocks):
         raise ValueError(f"{name}: no such file")
 
 
-def build(tree, directory):
+def build(tree, directory, programs):
     switch = directory.parent / "mutant.hpp"
     write_if_new(switch, SWITCH)
     if not (directory / "build.ninja").is_file():
@@ -115,19 +120,24 @@ def build(tree, directory):
         subprocess.run(["meson", "setup", str(directory), str(tree), "-Dexamples=false", "-Doptimization=0",
                         "-Ddebug=false", "-Dunity=on", "-Dunity_size=6", "-Dwerror=false", f"-Dcpp_args=-include{switch}"], check=True,
                        stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "--quiet", "-C", str(directory), PROGRAM, *(name for name, _ in OTHERS.values())],
-                   check=True)
-    return directory
+    subprocess.run(["ninja", "--quiet", "-C", str(directory), *programs], check=True)
 
 
 def run(program, arguments, fault=""):
     """Its exit status, or None if it hung."""
     environment = dict(os.environ, PORTOLAN_MUTANT=fault)
+    process = subprocess.Popen([str(program), *arguments], env=environment, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        return subprocess.run([str(program), *arguments], env=environment, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, timeout=PATIENCE_S if fault else 300).returncode
+        return process.wait(PATIENCE_S if fault else 300)
     except subprocess.TimeoutExpired:
         return None
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # with the children that a fault has left
+        except ProcessLookupError:
+            pass
+        process.wait()
 
 
 def says(program, fault, words):
@@ -137,10 +147,15 @@ def says(program, fault, words):
     return done.returncode != 0 and words in done.stdout
 
 
-def check(directory, faults):
-    program = directory / PROGRAM
+def filter_of(item):
+    return item if item.startswith("*") else f"*[{item}]*"
+
+
+def check(directory, name, faults):
+    program = directory / name
     failed = []
-    if run(program, []) != 0:
+    filters = {filter_of(item) for items in faults.values() for item in items if item not in OTHERS}
+    if run(program, [f"-tc={','.join(sorted(filters))}"]) != 0:
         failed.append("without a fault: the cases fail")
     listed = subprocess.run([str(program), "-ltc"], stdout=subprocess.PIPE, text=True, check=True).stdout
 
@@ -153,9 +168,9 @@ def check(directory, faults):
                 return f"{fault}: {name} does not say that it {words}"
             print(f"{fault}: noticed by {item}", flush=True)
             return None
-        if f"[{item}]" not in listed:
+        if filter_of(item).strip("*") not in listed:
             return f"{fault}: no case shows {item}"
-        if run(program, [f"-tc=*[{item}]*"], fault) == 0:
+        if run(program, [f"-tc={filter_of(item)}"], fault) == 0:
             return f"{fault}: the cases of {item} do not notice it"
         print(f"{fault}: noticed by {item}", flush=True)
         return None
@@ -170,6 +185,7 @@ def selftest():
     good = blocks_of("# comment\nsrc/a.cpp\n- if (x)\n- y();\n+ if (x || MUTANT(always)) y();\nalways: M1 M2\n")
     assert plant("void f() {\n  if (x)\n    y();\n}\n", good) == "void f() {\n  if (x || MUTANT(always)) y();\n}\n"
     assert faults_of(good) == {"always": ["M1", "M2"]}
+    assert blocks_of("a\nn: *a case* M1 *another one*")[0].items == {"n": ["*a case*", "M1", "*another one*"]}
     for source, text in [("nothing of it", "a\n- if (x)\n+ MUTANT(n)\nn: M1"), ("if (x) if (x)", "a\n- if (x)\n+ MUTANT(n)\nn: M1"),
                          ("if (x)", "a\n- if (x)\n+ nobody\nn: M1"),
                          ("if (x) y();", "a\n- if (x)\n+ MUTANT(n)\nn: M1\n\na\n- (x) y();\n+ MUTANT(m)\nm: M2")]:
@@ -187,24 +203,35 @@ def selftest():
         other.chmod(0o755)
         program.write_text('#!/bin/sh\n[ "$1" = -ltc ] && echo "[M1] a [M2] b" && exit 0\n[ "$PORTOLAN_MUTANT" != seen ]\n')
         program.chmod(0o755)
-        found = check(pathlib.Path(directory), {"seen": ["M1"], "unseen": ["M1"], "no_case": ["M3"], "idle": [],
-                                                "asleep": ["stress"], "awake": ["stress"]})
+        found = check(pathlib.Path(directory), PROGRAM, {
+            "seen": ["M1", "*] a*"], "unseen": ["M1"], "no_case": ["M3"], "no_words": ["*c*"], "idle": [],
+            "asleep": ["stress"], "awake": ["stress"]})
     assert found == ["awake: tests/stress/stress-test does not say that it sleeps with something to read",
                      "idle: no item notices it", "no_case: no case shows M3",
+                     "no_words: no case shows *c*",
                      "unseen: the cases of M1 do not notice it"], found
 
 
 def main():
     if sys.argv[1:] == ["--selftest"]:
         return selftest()
-    root, directory = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-    blocks = blocks_of((root / "tests/conformance/mutants.txt").read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--list", default=LIST)
+    parser.add_argument("--program", default=PROGRAM)
+    parser.add_argument("root", type=pathlib.Path)
+    parser.add_argument("directory", type=pathlib.Path)
+    parser.add_argument("fault", nargs="*")
+    given = parser.parse_args()
+    root, directory = given.root.resolve(), given.directory.resolve()
+    blocks = blocks_of((root / given.list).read_text(encoding="utf-8"))
     directory.mkdir(parents=True, exist_ok=True)
     copy_tree(root, directory / "tree", blocks)
     faults = faults_of(blocks)
-    if sys.argv[3:]:
-        faults = {name: faults[name] for name in sys.argv[3:]}
-    failed = check(build(directory / "tree", directory / "build"), faults)
+    if given.fault:
+        faults = {name: faults[name] for name in given.fault}
+    others = {OTHERS[item][0] for items in faults.values() for item in items if item in OTHERS}
+    build(directory / "tree", directory / "build", [given.program, *sorted(others)])
+    failed = check(directory / "build", given.program, faults)
     print("\n".join(failed))
     print(f"{len(faults)} faults, {len(failed)} not noticed as they should be")
     return 1 if failed else 0

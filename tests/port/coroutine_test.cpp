@@ -62,6 +62,21 @@ Task<> fail() {
   throw std::runtime_error("thrown in a task");
 }
 
+Task<> sleep_into(std::chrono::nanoseconds duration, std::stop_token stop, std::optional<bool>& into) {
+  const bool slept = co_await sleep_for(duration, stop);
+  into = slept;
+}
+
+Task<> post_into(MessagePort& port, WaitOptions options, std::optional<PostResult>& into) {
+  const PostResult result = co_await post_when_room(port, std::vector<std::byte>(1000), {}, options);
+  into = result;
+}
+
+// As an awaiting coroutine that ends early would leave it.
+void begin(Task<>& task) {
+  std::move(task).operator co_await().await_suspend(std::noop_coroutine()).resume();
+}
+
 struct EndsWith {
   bool& ended;
   ~EndsWith() { ended = true; }
@@ -69,6 +84,17 @@ struct EndsWith {
 Task<> wait_with(MessagePort& port, bool& ended) {
   const EndsWith with{ended};
   static_cast<void>(co_await next_message(port));
+}
+Task<> ask_with(MessagePort& port, bool& ended) {
+  const EndsWith with{ended};
+  Reply asked = port.request("question");
+  MessageEvent reply = co_await asked;
+  static_cast<void>(reply.text());
+}
+Task<> drain_with(MessagePort& port, bool& ended) {
+  const EndsWith with{ended};
+  const bool drained = co_await port.drained();
+  static_cast<void>(drained);
 }
 
 }  // namespace
@@ -161,6 +187,34 @@ TEST_CASE("a coroutine posts more than the channel holds, and waits until it was
   CHECK(child.wait() == ChildExit::exited(0));
 }
 
+TEST_CASE("a sleep and a post that waits for room end by a stop, in time, or by a close") {
+  const PortCensus census;
+  std::optional<bool> slept;
+  spawn(sleep_into(1ms, {}, slept));
+  EventLoop::current().run();
+  CHECK(slept == true);
+  std::stop_source stop;
+  spawn(sleep_into(1h, stop.get_token(), slept));
+  MessageChannel channel({.limit_bytes = 64 << 10});
+  while (channel.port1.try_post_message(std::vector<std::byte>(1000)) == PostResult::posted) {
+  }
+  const std::uint64_t unread = channel.port1.buffered_amount().messages;
+  std::optional<PostResult> stopped, in_time, closed;
+  spawn(post_into(channel.port1, {.stop = stop.get_token()}, stopped));
+  std::jthread stopper([&] { stop.request_stop(); });
+  EventLoop::current().run();
+  CHECK(slept == false);
+  CHECK(stopped == PostResult::timed_out);
+  spawn(post_into(channel.port1, {.timeout = 1ms}, in_time));
+  EventLoop::current().run();
+  CHECK(in_time == PostResult::timed_out);
+  CHECK(channel.port1.buffered_amount().messages == unread);
+  spawn(post_into(channel.port1, {}, closed));
+  EventLoop::current().post([&] { channel.port2.close(); });
+  EventLoop::current().run();
+  CHECK(closed == PostResult::closed);
+}
+
 TEST_CASE("what a task throws goes to the exception handler, or out of run") {
   spawn(fail());
   CHECK_THROWS_WITH(EventLoop::current().run(), "thrown in a task");
@@ -184,12 +238,30 @@ TEST_CASE("a task that is destroyed while it waits gives its wait up") {
   bool ended = false;
   {
     Task<> waits = wait_with(channel.port1, ended);
-    // Begun by hand, as an awaiting coroutine that ends early would leave it.
-    std::move(waits).operator co_await().await_suspend(std::noop_coroutine()).resume();
+    begin(waits);
     CHECK_FALSE(ended);
   }
   CHECK(ended);
   EventLoop::current().run();
   channel.port2.post_message("for whoever comes next");
   CHECK(channel.port1.receive()->text() == "for whoever comes next");
+}
+
+TEST_CASE("a task that is destroyed while it waits for a reply or a drain is not resumed by them") {
+  const PortCensus census;
+  MessageChannel channel;
+  bool asked = false, drained = false;
+  {
+    Task<> asks = ask_with(channel.port1, asked), drains = drain_with(channel.port1, drained);
+    begin(asks);
+    begin(drains);
+    CHECK(channel.port1.pending_requests() == 1);
+  }
+  CHECK(asked);
+  CHECK(drained);
+  CHECK(channel.port1.pending_requests() == 0);
+  channel.port2.receive()->reply("late");
+  EventLoop::current().run();
+  CHECK(channel.port1.try_receive().status() == ReceiveStatus::empty);
+  CHECK(channel.port1.info().late_replies == 1);
 }

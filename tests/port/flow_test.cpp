@@ -33,6 +33,7 @@ TEST_CASE("what the peer has not read is counted, and drained() ends exactly whe
   CHECK(drained.done());
   CHECK(drained.get());
   CHECK(channel.port1.buffered_amount().messages == 1);
+  CHECK(channel.port1.buffered_amount().bytes == 14);
 }
 
 TEST_CASE("drained() waits for another process, by hand and in the loop") {
@@ -101,6 +102,31 @@ TEST_CASE("with a low-water mark a drain is told when no more than that is unrea
   EventLoop::current().run();
   CHECK(at_drain == 3);
   CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("each part of a low-water mark counts, and a drain is told once") {
+  const PortCensus census;
+  const std::vector<std::byte> block(1000);
+  for (const Buffered mark :
+       {Buffered{.messages = 2, .bytes = 1 << 20}, Buffered{.messages = 1000, .bytes = 2000}}) {
+    MessageChannel channel({.limit_bytes = 64 << 10});
+    int drains = 0;
+    channel.port1.on_drain(mark, [&] { ++drains; });
+    int unread = 0;
+    while (channel.port1.try_post_message(block) == PostResult::posted) ++unread;
+    const auto look = [] {
+      for (int i = 0; i < 3; ++i) static_cast<void>(EventLoop::current().poll());
+    };
+    look();
+    CHECK(drains == 0);
+    for (; unread > 3; --unread) static_cast<void>(channel.port2.receive());
+    look();
+    CHECK(drains == 0);
+    static_cast<void>(channel.port2.receive());
+    while (drains == 0) REQUIRE(EventLoop::current().run_one());
+    look();
+    CHECK(drains == 1);
+  }
 }
 
 TEST_CASE("posts that wait for room are counted, with the time") {
@@ -192,4 +218,19 @@ TEST_CASE(
     stop.request_stop();
   });
   CHECK(wait_any(ports, stop.get_token()) == npos);
+}
+
+TEST_CASE("wait_any with a time and a stop ends by whichever comes first") {
+  const PortCensus census;
+  const pid_t self = ::gettid();
+  MessageChannel channel;
+  const std::array<MessagePort*, 1> ports{&channel.port1};
+  std::stop_source stop;
+  CHECK(wait_any(ports, 5ms, stop.get_token()) == npos);
+  const std::jthread stopper([&] {
+    REQUIRE(wait_until([&] { return sleeps_deeply(self); }));
+    stop.request_stop();
+  });
+  CHECK(wait_any(ports, 1h, stop.get_token()) == npos);
+  CHECK(stop.stop_requested());
 }

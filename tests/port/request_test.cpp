@@ -67,6 +67,16 @@ TEST_CASE("many requests are under way at once, and each finds its own reply") {
   }
 }
 
+TEST_CASE("requests that are answered in another order than they were asked find their own replies") {
+  MessageChannel channel;
+  Reply first = channel.port1.request(1, kPatient()), second = channel.port1.request(2, kPatient());
+  Received asked_first = channel.port2.receive();
+  channel.port2.receive()->reply("second");
+  asked_first->reply("first");
+  CHECK(first.get().data<std::string>() == "first");
+  CHECK(second.get().data<std::string>() == "second");
+}
+
 TEST_CASE("a reply may be of any size and bring ports, and so may a request") {
   const PortCensus census;
   MessageChannel channel({.limit_bytes = 1 << 20});
@@ -272,9 +282,9 @@ TEST_CASE("requests of a port that moves on fail here, and their replies are lat
   question->reply("answer");
   carrier.port1.post_message("on", {.transfer = {channel.port1}});
   MessagePort moved = std::move(carrier.port2.receive()->ports()[0]);
-  CHECK(error_of(pending) == ReplyStatus::detached);
   EventLoop::current().run();
   CHECK(in_loop == ReplyStatus::detached);
+  CHECK(error_of(pending) == ReplyStatus::detached);
   CHECK(moved.receive()->text() == "unread");
   Reply own = moved.request("own", kPatient());
   static_cast<void>(channel.port2.receive());
@@ -364,6 +374,12 @@ TEST_CASE("a Reply that is dropped gives its request up, and one that is cancell
   channel.port2.receive()->reply(2);
   CHECK(channel.port1.try_receive().status() == ReceiveStatus::empty);
   CHECK(channel.port1.info().late_replies == 2);
+  std::optional<ReplyStatus> in_loop;
+  Reply waits = channel.port1.request("waited for");
+  waits.on_reply([](MessageEvent&) {}, [&](const RequestError& error) { in_loop = error.status(); });
+  waits.cancel();
+  EventLoop::current().run();
+  CHECK(in_loop == ReplyStatus::timed_out);
 }
 
 TEST_CASE("close() from another thread ends a get()") {

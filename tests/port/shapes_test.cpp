@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Shapes on top of ports: two halves, a sender for many threads, an answer that travels, a publisher whose
-// subscribers may be slow, a pool whose workers may die, an answerer that cannot answer.
+// subscribers may be slow, an answerer that cannot answer.
 #include <chrono>
-#include <csignal>
 #include <doctest/doctest.h>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 #include "port/hand_over.hpp"
-#include "support/body.hpp"
 #include "support/condition.hpp"
 
 using namespace portolan;
@@ -30,6 +27,13 @@ struct Question {
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
     archive& number& reply;
+  }
+};
+
+struct Unwritable {
+  template <class Archive>
+  void serialize(Archive&, unsigned) {
+    throw std::domain_error("not now");
   }
 };
 
@@ -58,6 +62,34 @@ TEST_CASE("the halves of a port work in two threads, and it closes with the last
   CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
 }
 
+TEST_CASE("a sender that threads share keeps the order of each, and every message whole") {
+  const PortCensus census;
+  constexpr std::uint64_t kThreads = 4, kMessages = 2000;
+  MessageChannel channel({.limit_bytes = 64 << 10});
+  ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [](Ports& ports) {
+    std::map<std::uint64_t, std::uint64_t> next;
+    std::uint64_t count = 0;
+    for (; Received received = ports[0].receive(); ++count) {
+      const auto numbers = received->data<std::vector<std::uint64_t>>();
+      PORTOLAN_CHILD_REQUIRE(numbers == std::vector<std::uint64_t>(16, numbers.at(0)));
+      PORTOLAN_CHILD_REQUIRE(next[numbers[0] >> 32]++ == (numbers[0] & 0xffffffff));
+    }
+    return count == kThreads * kMessages ? 0 : 1;
+  });
+  {
+    const SharedSender sender(std::move(channel.port1));
+    std::vector<std::jthread> threads;
+    for (std::uint64_t thread = 0; thread < kThreads; ++thread)
+      threads.emplace_back([thread, shared = sender]() mutable {
+        for (std::uint64_t i = 0; i < kMessages; ++i) {
+          const std::vector<std::uint64_t> numbers(16, thread << 32 | i);
+          if (shared.post_message_for(kPatience, numbers) != PostResult::posted) return;
+        }
+      });
+  }
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
 TEST_CASE("an answer comes from whoever has the reply port in the end, or its end is told") {
   const PortCensus census;
   MessageChannel first, second;
@@ -84,6 +116,15 @@ TEST_CASE("an answer comes from whoever has the reply port in the end, or its en
   first.port1.close();
   CHECK(broker.wait() == ChildExit::exited(0));
   CHECK(server.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("an answer that cannot be written may be given in other words") {
+  const PortCensus census;
+  OneShot one = one_shot();
+  CHECK_THROWS(one.port.reply(Unwritable{}));
+  CHECK(one.port.is_open());
+  one.port.reply(7);
+  CHECK(one.answer.receive()->data<int>() == 7);
 }
 
 TEST_CASE("a request that cannot be read, or on which the handler throws, is refused in words") {
@@ -188,6 +229,24 @@ TEST_CASE("a slow subscriber loses what its policy says, and the others nothing"
   CHECK(held == std::vector{8, 9, 10, 11});
 }
 
+TEST_CASE("a publisher that waits for a slow subscriber loses nothing") {
+  const PortCensus census;
+  constexpr int kValues = 100;
+  Publisher<int> publisher;
+  MessageChannel channel;
+  ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [](Ports& ports) {
+    for (int i = 0; i < kValues; ++i) PORTOLAN_CHILD_REQUIRE(ports[0].receive()->data<int>() == i);
+    return ports[0].receive() ? 1 : 0;
+  });
+  const SubscriberId id = publisher.add(
+      std::move(channel.port1), {.policy = SlowPolicy::wait, .most_unread = 1, .patience = kPatience});
+  for (int i = 0; i < kValues; ++i) publisher.publish(i);
+  CHECK(publisher.counters(id).posted == kValues);
+  CHECK(publisher.counters(id).dropped == 0);
+  publisher.remove(id);
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
 TEST_CASE("what a subscriber posts is heard, and whoever is disconnected is named") {
   const PortCensus census;
   Publisher<std::string> room;
@@ -244,124 +303,4 @@ TEST_CASE("subscribers in other processes see views of one buffer") {
   }
   publisher.reset();
   for (ChildProcess& reader : readers) CHECK(reader.wait() == ChildExit::exited(0));
-}
-
-// As a worker that is writing its core file: the port has closed, and the process has not ended.
-PORTOLAN_BODY(double_until_asked_to_hang) {
-  MessagePort port = parent_port();
-  bool hangs = false;
-  port.on_message<int>([&](int number, MessageEvent& event) {
-    if (number >= 0) return event.reply(number * 2);
-    hangs = true;
-    port.close();
-  });
-  EventLoop::current().run();
-  while (hangs) ::pause();
-  return 0;
-}
-
-TEST_CASE("a pool asks nobody whose port has closed, although he has the least to do") {
-  const PortCensus census;
-  WorkerPool pool(
-      "/proc/self/exe",
-      {.workers = 2, .arguments = {"--portolan-body", "double_until_asked_to_hang"}, .grace = 1ms});
-  CHECK_THROWS_AS(static_cast<void>(pool.request(-1, {.timeout = kPatience}).get()), RequestError);
-  for (int i = 0; i < 10; ++i) CHECK(pool.request(i, {.timeout = kPatience}).get().data<int>() == 2 * i);
-  CHECK(pool.running() == 2);
-}
-
-PORTOLAN_BODY(double_until_killed) {
-  MessagePort port = parent_port();
-  port.on_message<int>([&](int number, MessageEvent& event) {
-    if (number < 0) std::raise(SIGKILL);
-    event.reply(number * 2);
-  });
-  EventLoop::current().run();
-  return 0;
-}
-
-TEST_CASE("a pool starts a worker that has died again, and what it had not answered is closed") {
-  const PortCensus census;
-  {
-    WorkerPool pool("/proc/self/exe",
-                    {.workers = 3, .arguments = {"--portolan-body", "double_until_killed"}});
-    CHECK(pool.size() == 3);
-    int answers = 0, closed = 0;
-    const auto ask = [&](int number) {
-      pool.request(number, {.timeout = kPatience})
-          .on_reply(
-              [&, number](MessageEvent& event) { answers += event.data<int>() == 2 * number ? 1 : 0; },
-              [&](const RequestError& error) { closed += error.status() == ReplyStatus::closed ? 1 : 0; });
-    };
-    for (int round = 1; round <= 2; ++round) {
-      for (int i = 0; i < 30; ++i) ask(i);
-      ask(-1);
-      while (pool.restarts() < static_cast<unsigned>(round) || pool.running() < 3 ||
-             answers + closed < 31 * round)
-        REQUIRE(EventLoop::current().run_one());
-      CHECK(closed >= round);
-    }
-    const int before = answers;
-    for (int i = 0; i < 30; ++i) ask(i);
-    while (answers < before + 30) REQUIRE(EventLoop::current().run_one());
-    pool.close();
-    EventLoop::current().run();
-  }
-}
-
-PORTOLAN_BODY(end_with_seven) {
-  return 7;
-}
-
-TEST_CASE("a pool tells how each worker has ended, whoever listens besides, and starts it again") {
-  const PortCensus census;
-  {
-    WorkerPool pool("/proc/self/exe", {.workers = 1, .arguments = {"--portolan-body", "end_with_seven"}});
-    int started = 0, ended = 0;
-    pool.on_start([&](Worker& worker) {
-      ++started;
-      worker.on_exit([] {});  // takes nothing away from the pool
-    });
-    pool.on_exit([&](Worker& worker, ExitStatus status) {
-      CHECK(worker.pid() > 0);
-      CHECK(status.code == 7);
-      ++ended;
-    });
-    while (pool.restarts() < 3) REQUIRE(EventLoop::current().run_one());
-    CHECK(started >= 4);
-    CHECK(ended >= 3);
-    pool.close();
-    EventLoop::current().run();
-  }
-}
-
-TEST_CASE(
-    "who waits for a pool whose only worker has died is called once another one is there, and one that is "
-    "there at once") {
-  const PortCensus census;
-  {
-    WorkerPool pool("/proc/self/exe",
-                    {.workers = 1, .arguments = {"--portolan-body", "double_until_killed"}});
-    bool there = false;
-    pool.when_available([&] { there = true; });
-    while (!there) REQUIRE(EventLoop::current().run_one());
-    CHECK(pool.restarts() == 0);
-    int refused = 0, answer = 0;
-    pool.request(-1, {.timeout = kPatience})
-        .on_reply([] {},
-                  [&](const RequestError&) {
-                    ++refused;
-                    pool.when_available([&] {
-                      pool.request(21, {.timeout = kPatience}).on_reply<int>([&](int doubled) {
-                        answer = doubled;
-                      });
-                    });
-                  });
-    while (answer == 0) REQUIRE(EventLoop::current().run_one());
-    CHECK(answer == 42);
-    CHECK(refused == 1);
-    CHECK(pool.restarts() == 1);
-    pool.close();
-    EventLoop::current().run();
-  }
 }
