@@ -13,15 +13,15 @@ std::optional<Arguments> parse_arguments(int count, const char* const* words, in
   CLI::App app("portoland: names for Portolan's ports, and custody of them", "portoland");
   app.set_version_flag("--version", "portoland " PORTOLAN_VERSION, "print the version");
   app.set_help_flag("--help", "print this help");
-  auto* const system = app.add_flag("--system", arguments.system, "serve all users at /run/portolan.sock");
+  app.add_flag("--system", arguments.system, "serve all users at /run/portolan.sock");
   bool user = false;
-  app.add_flag("--user", user, "serve this user at $XDG_RUNTIME_DIR/portolan.sock (the default)")
-      ->excludes(system);
+  app.add_flag("--user", user, "serve this user at $XDG_RUNTIME_DIR/portolan.sock (the default)");
   app.add_option("--socket", arguments.socket, "listen at this path instead");
   app.add_option("--policy", arguments.policy, "who may own and connect to which names");
   app.add_option("--services", arguments.services, "directory of NAME.service files, started on demand");
   app.add_option("--run-as", arguments.run_as, "become this user once the socket is there");
-  app.add_flag("!--no-filter", arguments.confined, "run without the system call filter");
+  app.add_flag_callback(
+      "--no-filter", [&arguments] { arguments.confined = false; }, "run without the system call filter");
   std::string level(to_string(arguments.log_level));
   app.add_option("--log-level", level, "error, warning, info (the default) or debug")
       ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
@@ -33,6 +33,7 @@ std::optional<Arguments> parse_arguments(int count, const char* const* words, in
   }
   try {
     app.parse(count, words);
+    if (arguments.system && user) throw CLI::ExcludesError("--system", "--user");
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error);
     return std::nullopt;
