@@ -53,6 +53,8 @@ std::string message_json(const RecordedMessage& message, const ControlSnapshot& 
   json.text("from", std::string(1, letter_of(writer))).number("number", message.number);
   json.text("format", portolan::name_of(static_cast<portolan::Format>(message.format)));
   if (const std::string type = type_text(message, control); !type.empty()) json.text("type", type);
+  if (message.request) json.flag("request", true);
+  if (message.reply_to) json.number("reply_to", *message.reply_to);
   json.number("bytes", message.body_bytes)
       .flag("read", message.read)
       .flag("attachments", message.attachments);
@@ -62,6 +64,8 @@ std::string message_json(const RecordedMessage& message, const ControlSnapshot& 
 std::string message_line(const RecordedMessage& message, const ControlSnapshot& control, Side writer) {
   std::string format(portolan::name_of(static_cast<portolan::Format>(message.format)));
   if (const std::string type = type_text(message, control); !type.empty()) format += " " + type;
+  if (message.request) format += ", request";
+  if (message.reply_to) format += fmt::format(", reply to {}", *message.reply_to);
   const std::string head =
       fmt::format("{}>{} {:>6} {:<6} {:>8}  {}", letter_of(writer), letter_of(portolan::ring::other(writer)),
                   message.number, message.read ? "read" : "unread", bytes_text(message.body_bytes), format);

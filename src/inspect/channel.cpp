@@ -48,6 +48,8 @@ std::string_view name_of(EndPlace place) noexcept {
       return "closed";
     case EndPlace::gone:
       return "gone";
+    case EndPlace::elsewhere:
+      return "elsewhere";
   }
   return "unknown";
 }

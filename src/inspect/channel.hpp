@@ -21,6 +21,7 @@ enum class EndPlace : std::uint8_t {
   in_transit,  // no process has it: it waits in a socket's queue
   closed,      // by its owner
   gone,        // its owner has ended, or cannot be seen from here
+  elsewhere,   // of a core dump: another process's than the dumped one
 };
 
 /// "owned", "in transit", ...

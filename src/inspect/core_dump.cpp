@@ -222,6 +222,12 @@ std::optional<Channel> read_channel(const CoreDump& dump, const Mapped& control,
   channel.segment.holders.push_back(dump.owner());
   for (const ring::Side writer : {ring::Side::a, ring::Side::b}) add_blocks(dump, channel, writer);
   channel.end = locate_ends(channel.control, channel.segment.holders);
+  // A core's descriptors are not counted: what is not in transit and not this process's is another's.
+  for (const ring::Side side : {ring::Side::a, ring::Side::b}) {
+    End& end = channel.end[static_cast<std::size_t>(side)];
+    if (end.place == EndPlace::held && !channel.control.end[static_cast<std::size_t>(side)].in_transit())
+      end = {EndPlace::elsewhere, std::nullopt};
+  }
   channel.memory_bytes = memory_bytes(channel.segment.file);
   return channel;
 }

@@ -201,6 +201,9 @@ class Recorder {
   bool damaged_ = false;
 };
 
+// What stands in front of a reply's body: the number of what it answers, counted from 0.
+constexpr std::uint64_t kReplyHeadBytes = 8;
+
 // Empty if it was overwritten meanwhile.
 std::optional<RecordedMessage> copy_message(Memory& memory, const Frame& frame, std::size_t most_bytes,
                                             std::uint64_t read_messages) {
@@ -209,17 +212,24 @@ std::optional<RecordedMessage> copy_message(Memory& memory, const Frame& frame, 
   RecordedMessage message{.number = frame.number,
                           .format = frame.header.format(),
                           .attachments = frame.header.attachments(),
+                          .request = frame.header.is_request(),
+                          .reply_to = {},
                           .read = frame.number <= read_messages,
                           .body_bytes = payload_bytes,
                           .in_own_file = frame.header.large_body(),
                           .body = {}};
+  const bool reply = frame.header.is_reply() && payload_bytes >= kReplyHeadBytes;
+  const std::uint64_t head_bytes = reply ? kReplyHeadBytes : 0;
+  if (reply) message.reply_to = memory.word_now(payload) + 1;
   std::uint64_t stated_bytes = payload_bytes;
   if ((message.attachments || message.in_own_file) && payload_bytes >= 8)
     stated_bytes = memory.word_now(payload + ring::round_up_8(payload_bytes) - 8);
-  message.body_bytes = message.in_own_file ? stated_bytes : std::min(stated_bytes, payload_bytes);
+  message.body_bytes = message.in_own_file
+                           ? stated_bytes
+                           : std::max(std::min(stated_bytes, payload_bytes), head_bytes) - head_bytes;
   if (!message.in_own_file) {
     message.body.resize(static_cast<std::size_t>(std::min<std::uint64_t>(message.body_bytes, most_bytes)));
-    if (!memory.copy(payload, message.body)) return std::nullopt;
+    if (!memory.copy(payload + head_bytes, message.body)) return std::nullopt;
   }
   if (memory.word_now(frame.at) != frame.header.word()) return std::nullopt;
   return message;

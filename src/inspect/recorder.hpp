@@ -18,10 +18,12 @@
 namespace portolan::inspect {
 
 struct RecordedMessage {
-  std::uint64_t number = 0;  // counted from 1 over all that this direction ever carried
-  unsigned format = 0;       // a portolan::Format, or what no library writes
-  bool attachments = false;  // ports, buffers or descriptors came along
-  bool read = false;         // the reader has passed it
+  std::uint64_t number = 0;               // counted from 1 over all that this direction ever carried
+  unsigned format = 0;                    // a portolan::Format, or what no library writes
+  bool attachments = false;               // ports, buffers or descriptors came along
+  bool request = false;                   // it wants a reply
+  std::optional<std::uint64_t> reply_to;  // of a reply: the `number` that it answers, of the other direction
+  bool read = false;                      // the reader has passed it
   std::uint64_t body_bytes = 0;
   bool in_own_file = false;     // then the body is not here
   std::vector<std::byte> body;  // as much of it as was asked for
