@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/core.h>
 #include <fstream>
 #include <map>
@@ -125,9 +126,12 @@ void put(const std::string& picture, const std::string& output) {
 
 std::string format_of(const GraphOptions& options) {
   if (!options.format.empty()) return options.format;
-  for (const char* const each : {"svg", "png"})
-    if (options.output.ends_with(std::string(".") + each)) return each;
-  return "dot";
+  const std::string ending = std::filesystem::path(options.output).extension();
+  if (ending.empty()) return "dot";
+  for (const char* const each : {"dot", "svg", "png"})
+    if (ending == std::string(".") + each) return each;
+  throw std::runtime_error("graph: " + options.output +
+                           " ends in none of .dot, .svg and .png; say --format dot, svg or png");
 }
 
 }  // namespace

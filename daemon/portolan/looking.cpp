@@ -95,8 +95,7 @@ Channel find_channel(const std::string& name, const std::string& core) {
     if (to_text(channel.control.id).starts_with(name) || channel.control.label == name)
       matches.push_back(&channel);
   if (name.empty() || matches.empty())
-    throw std::runtime_error(
-        fmt::format("no channel with the id or label \"{}\"; portolan ls lists them", name));
+    throw NothingFound(fmt::format("no channel with the id or label \"{}\"; portolan ls lists them", name));
   if (matches.size() > 1)
     throw std::runtime_error(fmt::format(
         "{} channels have an id or label that is \"{}\"; give more of the id", matches.size(), name));
@@ -110,6 +109,8 @@ char letter_of(Side side) noexcept {
 std::string end_text(const Channel& channel, Side side) {
   const Holder* const holder = channel.holder(side);
   const EndPlace place = channel.end[index(side)].place;
+  if (place == EndPlace::elsewhere)
+    return fmt::format("pid {} (not in this core)", channel.control.end[index(side)].owner_pid);
   if (holder == nullptr) return std::string(name_of(place));
   const std::string who = fmt::format("{}[{}]", holder->name, holder->pid);
   return place == EndPlace::held ? who + " (held)" : who;

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,11 @@ struct Filter {
   bool in_transit = false;
 };
 
+/// No channel is what was asked for.
+class NothingFound : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// Whether the channel passes all of the filter.
 [[nodiscard]] bool passes(const Channel& channel, const Filter& filter);
 
@@ -53,8 +59,8 @@ void look_again(std::vector<LookedAt>& channels, std::chrono::duration<double> s
 [[nodiscard]] std::array<Rate, 2> rates_between(const Channel& before, const Channel& now,
                                                 std::chrono::duration<double> time);
 
-/// The channel whose id begins with `name`, or whose label is `name`. Throws std::runtime_error that says
-/// what to do: there is none, or there are several.
+/// The channel whose id begins with `name`, or whose label is `name`. Throws NothingFound if there
+/// is none, std::runtime_error if there are several; both say what to do.
 [[nodiscard]] Channel find_channel(const std::string& name, const std::string& core = {});
 
 /// "A" and "B".

@@ -7,6 +7,9 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "exit_code.hpp"
 #include "screen.hpp"
@@ -18,6 +21,18 @@ using namespace command;
 
 // What the chosen subcommand does, once the command line is read.
 using Action = std::function<int()>;
+
+// CLI11 would print an enumeration's values as letters.
+template <class Enum>
+void add_choice(CLI::App& app, const char* name, Enum& value, std::map<std::string, Enum> choices,
+                const char* what) {
+  std::vector<std::string> words;
+  for (const auto& [word, choice] : choices) words.push_back(word);
+  app.add_option_function<std::string>(
+         name, [&value, choices = std::move(choices)](const std::string& word) { value = choices.at(word); },
+         what)
+      ->check(CLI::IsMember(std::move(words)));
+}
 
 void add_interval(CLI::App& app, std::chrono::milliseconds& interval) {
   app.add_option_function<long>(
@@ -55,8 +70,7 @@ void add_top(CLI::App& all, Action& action) {
                                              {"oldest", SortBy::oldest},
                                              {"memory", SortBy::memory},
                                              {"label", SortBy::label}};
-  app.add_option("--sort", options.by, "rate, unread, oldest, memory or label")
-      ->transform(CLI::CheckedTransformer(orders));
+  add_choice(app, "--sort", options.by, orders, "rate (the default), unread, oldest, memory or label");
   app.add_option_function<long>(
          "--interval", [&options](long value) { options.interval = std::chrono::milliseconds(value); },
          "between two looks, in ms (1000)")
@@ -178,7 +192,7 @@ void add_send(CLI::App& all, Action& action, const char* name, const char* what,
   app.add_option("ADDRESS", options.address, kAddress)->required();
   app.add_option("TEXT", options.messages, wants_answer ? "the message" : "each is a message")
       ->required()
-      ->expected(1, wants_answer ? 1 : 1000);
+      ->expected(wants_answer ? 1 : -1);  // -1: one or more
   add_timeout(app, options.timeout, "seconds to wait, for a listener and again for the rest (30)");
   app.callback([&] { action = [&] { return send_to(options); }; });
 }
@@ -194,6 +208,22 @@ void add_run(CLI::App& all, Action& action) {
   app.callback([&] { action = [&] { return run_worker(options); }; });
 }
 
+// Help and the version are errors to CLI11, too.
+int say_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  const auto words = app.remaining(true);
+  const auto failed = [&error](CLI::ExitCodes why) { return error.get_exit_code() == static_cast<int>(why); };
+  if (chosen.empty() && !words.empty() && failed(CLI::ExitCodes::RequiredError)) {
+    std::fprintf(stderr, "portolan: there is no subcommand %s\nRun with --help for more information.\n",
+                 words.front().c_str());
+    return kFailed;
+  }
+  const bool found = app.exit(error) == 0;
+  if (!found && !chosen.empty() && chosen.front()->get_name() == "run" && failed(CLI::ExitCodes::ExtrasError))
+    std::fprintf(stderr, "A program with options of its own stands behind --: portolan run -- COMMAND...\n");
+  return found ? kFound : kFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -205,8 +235,8 @@ int main(int argc, char** argv) {
   Colour colour = Colour::automatic;
   const std::map<std::string, Colour> colours{
       {"auto", Colour::automatic}, {"always", Colour::always}, {"never", Colour::never}};
-  app.add_option("--color", colour, "auto: on a terminal, unless NO_COLOR is set; always; never")
-      ->transform(CLI::CheckedTransformer(colours));
+  add_choice(app, "--color", colour, colours, "auto: on a terminal, unless NO_COLOR is set; always; never");
+  app.fallthrough();  // --color may stand behind the subcommand
   Action action;
   add_ls(app, action);
   add_top(app, action);
@@ -229,11 +259,14 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kFound : kFailed;
+    return say_usage(app, error);
   }
   use_colour(colour);
   try {
     return action();
+  } catch (const NothingFound& error) {
+    std::fprintf(stderr, "portolan: %s\n", error.what());
+    return kNothing;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "portolan: %s\n", error.what());
     return kFailed;

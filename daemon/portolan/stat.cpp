@@ -47,7 +47,8 @@ std::string direction_lines(const LookedAt& looked, Side writer) {
   text += line("unread", amount(direction.unread_messages(), direction.unread_bytes()));
   text += line("posted", amount(direction.posted_messages, direction.posted_bytes));
   text += line("read", amount(direction.read_messages, direction.read_bytes));
-  text += line("handed out", fmt::format("{} messages", direction.handed_messages));
+  text += line("handed out", fmt::format("{} message{}", direction.handed_messages,
+                                         direction.handed_messages == 1 ? "" : "s"));
   if (looked.rate) {
     const Rate& rate = (*looked.rate)[index(writer)];
     text += line("rate", fmt::format("{} messages/s, {}/s", count_text(rate.messages),

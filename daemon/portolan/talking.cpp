@@ -37,6 +37,13 @@ int say_ended(const std::string& address, const std::string& why) {
   return kNothing;
 }
 
+int say_late(const std::string& address, const char* what, std::chrono::milliseconds timeout,
+             const char* advice) {
+  fmt::print(stderr, "portolan: {}: {} within {} ms; {}, or give it longer with --timeout\n", address, what,
+             timeout.count(), advice);
+  return kNothing;
+}
+
 }  // namespace
 
 int listen_at(const ListenAtOptions& options) {
@@ -84,15 +91,16 @@ int send_to(const SendToOptions& options) {
   if (options.wants_answer) {
     portolan::Received answer = port.receive_for(deadline - std::chrono::steady_clock::now());
     if (!answer) {
-      const bool late = answer.status() == portolan::ReceiveStatus::timed_out;
-      return say_ended(options.address, late ? "no answer in time" : "without an answer");
+      if (answer.status() == portolan::ReceiveStatus::timed_out)
+        return say_late(options.address, "no answer", options.timeout, "see whether it answers at all");
+      return say_ended(options.address, "without an answer");
     }
     print(message_text(answer->format(), answer->bytes()) + "\n");
     return kFound;
   }
   while (unread.messages().value_or(0) != 0) {
     if (std::chrono::steady_clock::now() >= deadline)
-      return say_ended(options.address, "it was not read in time");
+      return say_late(options.address, "not read", options.timeout, "see whether it reads");
     // Sleeps for a moment, and notices the end.
     const auto received = port.receive_for(std::chrono::milliseconds(5));
     if (received.status() == portolan::ReceiveStatus::closed && unread.messages().value_or(1) != 0)

@@ -4,81 +4,15 @@
 
 usage: command_test.py PORTOLAN PORTOLAND FIXTURE [CASE...]
 """
-import contextlib
 import json
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 
-PORTOLAN, PORTOLAND, FIXTURE = sys.argv[1:4]
-PATIENCE_S = 60
-MARK = str(os.getpid())  # in the labels of this run
-
-
-# A socket's path has 107 bytes.
-SHORT = "/tmp" if len(tempfile.gettempdir()) > 50 else None
-
-
-def wait_until(condition, said):
-    """Until it holds; what is said else is what was seen last."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"it never came to this: {said()}")
-        time.sleep(0.02)
-
-
-def portolan(*arguments, code=0, stdin=None, **environment):
-    done = subprocess.run([PORTOLAN, *arguments], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=PATIENCE_S, env=os.environ | environment)
-    if code is not None and done.returncode != code:
-        raise AssertionError(f"portolan {arguments}: exit status {done.returncode}, not {code}: {done.stderr.decode()}")
-    return done.stdout.decode()
-
-
-def equal(what, expected):
-    if what != expected:
-        raise AssertionError(f"{what!r} is not {expected!r}")
-
-
-def holds(condition, what):
-    if not condition:
-        raise AssertionError(what)
-
-
-@contextlib.contextmanager
-def fixture(*options):
-    """Its process, and what it says of each label: id, messages and bytes posted on port1."""
-    with subprocess.Popen([FIXTURE, MARK, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        known = {}
-        for line in process.stdout:
-            if line == "ready\n":
-                break
-            label, *facts = line.split()
-            known[label.split("-")[0]] = facts
-        yield process, known
-
-
-@contextlib.contextmanager
-def address():
-    with tempfile.TemporaryDirectory(dir=SHORT) as directory:
-        yield f"unix:{pathlib.Path(directory)}/socket"
-
-
-@contextlib.contextmanager
-def started(*arguments, **environment):
-    process = subprocess.Popen([PORTOLAN, *arguments], env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, bufsize=1)
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+from command_run import (address, daemon, equal, FIXTURE, fixture, holds, MARK, PATIENCE_S, PORTOLAN, portolan, run_cases, SHORT, started, wait_until)
 
 
 def ls_and_stat_agree_with_the_process():
@@ -131,12 +65,19 @@ def the_graph_has_the_process_and_what_is_in_transit():
         process.stdin.close()
 
 
-def wrong_usage_is_2_and_says_why():
-    portolan(code=2)
-    portolan("ls", "--interval", "-1", code=2)
-    portolan("stat", "no such channel", code=2)
-    portolan("connect", "unix:/nonexistent/socket", "--timeout", "0.01", code=2)
-    holds("ls" in portolan("--help"), "help names the subcommands")
+def replies_are_decoded_and_name_what_they_answer():
+    with fixture("asks") as (process, known):
+        lines = [json.loads(line) for line in portolan("tail", known["asks"][0], "--json").splitlines()]
+        equal([(one["number"], one.get("request"), one["text"]) for one in lines if one["from"] == "A"],
+              [(1, None, "no request"), (2, True, "how many"), (3, True, "0"), (4, True, "1"), (5, True, "2")])
+        equal([(one["reply_to"], one["format"], one["bytes"], one["attachments"], one["text"])
+               for one in lines if one["from"] == "B"],
+              [(2, "text", 5, False, "seven"), (3, "number", 5, False, "7"), (4, "text", 10, True, "and a port"),
+               (5, "refusal", 8, False, "not that")])
+        holds(all(one["whole"] for one in lines), lines)
+        text = portolan("dump", known["asks"][0])
+        holds("text, request  how many" in text and "text, reply to 2  seven" in text, text)
+        process.stdin.close()
 
 
 def lines_go_both_ways_and_connect_ends_when_all_is_read():
@@ -206,23 +147,6 @@ def the_doctor_finds_this_machine_usable_and_names_what_costs():
     holds("descriptors: some 30 ports" in few.stdout, few.stdout)
 
 
-def the_man_page_knows_every_subcommand_and_the_completions_their_options():
-    import re
-    folder = pathlib.Path(__file__).resolve().parents[2] / "daemon/portolan"
-    texts = {path.name: path.read_text().replace("\\-", "-") for path in
-             [folder / "portolan.1", folder / "completion.bash", folder / "completion.zsh", folder / "completion.fish"]}
-    for subcommand in re.findall(r"^  ([a-z]+)  ", portolan("--help").partition("Subcommands:")[2], re.M):
-        options = set(re.findall(r"--([a-z-]{2,})", portolan(subcommand, "--help"))) - {"help"}
-        for name, text in texts.items():
-            holds(re.search(rf"\b{subcommand}\b", text), f"{name} does not know {subcommand}")
-        for option in options:
-            holds(f"--{option}" in texts["completion.bash"], f"completion.bash does not know --{option}")
-            holds(f"--{option}" in texts["completion.zsh"], f"completion.zsh does not know --{option}")
-    completed = subprocess.run(["bash", "-c", f"source {folder}/completion.bash; COMP_WORDS=(portolan do); COMP_CWORD=1; "
-                                "_portolan; echo ${COMPREPLY[@]}"], stdout=subprocess.PIPE, text=True, check=True)
-    equal(completed.stdout, "doctor\n")
-
-
 def run_is_a_worker_under_the_command():
     equal(portolan("run", "--close", "--", FIXTURE, "echo", stdin=b"", code=7), "")
     with started("run", "--", FIXTURE, "echo") as worker:
@@ -231,19 +155,6 @@ def run_is_a_worker_under_the_command():
         worker.send_signal(signal.SIGINT)
         equal(worker.wait(PATIENCE_S), 128 + signal.SIGTERM)
     portolan("run", "--", "/nonexistent/program", stdin=b"", code=2)
-
-
-@contextlib.contextmanager
-def daemon():
-    """PORTOLAN_SOCKET of a portoland of this test's own."""
-    with tempfile.TemporaryDirectory(dir=SHORT) as directory:
-        where = f"{directory}/portolan.sock"
-        with subprocess.Popen([PORTOLAND, "--socket", where], stderr=subprocess.PIPE, text=True) as process:
-            process.stderr.readline()  # listening
-            try:
-                yield where
-            finally:
-                process.kill()
 
 
 def names_tells_who_has_which_and_who_is_waited_for():
@@ -351,27 +262,34 @@ def a_core_dump_tells_what_the_process_had_in_its_channels():
         portolan("ls", "--core", PORTOLAN, code=2)
 
 
+def a_core_dump_tells_which_ends_are_other_processes():
+    gdb = shutil.which("gdb")
+    if gdb is None:
+        return
+    with started("run", "--", FIXTURE, "echo") as run, tempfile.TemporaryDirectory() as directory:
+        run.stdin.write("hello\n")
+        equal(run.stdout.readline(), "echo: hello\n")
+        [channel] = json.loads(portolan("ls", "--json", "--pid", str(run.pid)))
+        [worker] = {channel["a"]["pid"], channel["b"]["pid"]} - {run.pid}
+        made = subprocess.run([gdb, "--batch", "-nx", "-iex", "set debuginfod enabled off", "-p", str(worker),
+                               "-ex", f"generate-core-file {directory}/core"], capture_output=True, text=True, timeout=PATIENCE_S)
+        run.stdin.close()
+        run.send_signal(signal.SIGINT)
+        run.wait(PATIENCE_S)
+        if not os.path.exists(f"{directory}/core"):
+            print(f"left out: no process may be debugged here: {made.stderr}")
+            return
+        text = portolan("ls", "--core", f"{directory}/core")
+        holds(f"pid {run.pid} (not in this core)" in text and "held" not in text, text)
+        [seen] = json.loads(portolan("ls", "--json", "--core", f"{directory}/core"))
+        equal({seen["a"]["place"], seen["b"]["place"]}, {"owned", "elsewhere"})
+
+
 def bench_measures_between_two_processes():
     found = json.loads(portolan("bench", "--seconds", "0.02", "--json"))
     holds(all(value > 0 for value in found.values()) and len(found) == 8, found)
     holds("round trip, both awake" in portolan("bench", "--seconds", "0.02"), "a table for people")
 
 
-CASES = [value for name, value in list(globals().items())
-         if callable(value) and getattr(value, "__module__", "") == "__main__"
-         and name not in {"portolan", "equal", "holds", "fixture", "address", "started", "daemon", "wait_until"}]
-
 if __name__ == "__main__":
-    wanted = set(sys.argv[4:])
-    failed = 0
-    for case in CASES:
-        if wanted and case.__name__ not in wanted:
-            continue
-        try:
-            case()
-        except Exception as error:  # each case is told
-            failed += 1
-            print(f"{case.__name__.replace('_', ' ')}: {error}")
-        else:
-            print(f"ok: {case.__name__.replace('_', ' ')}")
-    sys.exit(1 if failed else 0)
+    run_cases(dict(globals()))
