@@ -6,7 +6,10 @@ _portolan() {
   # The subcommand is the first word that is neither an option nor the colour.
   for ((at = 1; at < COMP_CWORD; at++)); do
     case ${COMP_WORDS[at]} in
-      --color) [ "${COMP_WORDS[at + 1]}" = = ] && ((at += 2)) || ((at += 1)) ;;
+      --color)
+        ((at++))
+        if [ "${COMP_WORDS[at]}" = = ]; then ((at++)); fi
+        ;;
       -*) ;;
       *) subcommand=${COMP_WORDS[at]} && break ;;
     esac

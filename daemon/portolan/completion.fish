@@ -24,7 +24,7 @@ complete -c portolan -n "__fish_seen_subcommand_from tail dump" -l bytes -x
 complete -c portolan -n "__fish_seen_subcommand_from tail dump" -l follow -s f
 complete -c portolan -n "__fish_seen_subcommand_from listen" -l verbose -s v
 complete -c portolan -n "__fish_seen_subcommand_from run" -l close
-complete -c portolan -n "__fish_seen_subcommand_from run; and contains -- -- (commandline -opc)" -xa "(__fish_complete_subcommand)"
+complete -c portolan -n "__fish_seen_subcommand_from run; and contains -- -- (commandline -opc)" -xa "(__fish_complete_subcommand --fcs-skip=3)"
 complete -c portolan -n "__fish_seen_subcommand_from connect send call" -l timeout -x
 complete -c portolan -n "__fish_seen_subcommand_from stat tail dump" -f \
   -a "(portolan --color never ls --interval 0 2>/dev/null | tail -n +2 | cut -d' ' -f1)"
