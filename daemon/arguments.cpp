@@ -20,8 +20,8 @@ std::optional<Arguments> parse_arguments(int count, const char* const* words, in
   app.add_option("--policy", arguments.policy, "who may own and connect to which names");
   app.add_option("--services", arguments.services, "directory of NAME.service files, started on demand");
   app.add_option("--run-as", arguments.run_as, "become this user once the socket is there");
-  app.add_flag_callback(
-      "--no-filter", [&arguments] { arguments.confined = false; }, "run without the system call filter");
+  const auto unconfine = [&arguments] { arguments.confined = false; };
+  app.add_flag_callback("--no-filter", unconfine, "run without the system call filter");
   std::string level(to_string(arguments.log_level));
   app.add_option("--log-level", level, "error, warning, info (the default) or debug")
       ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
