@@ -129,8 +129,11 @@ void Core::handle(const os::ReadyTag& ready) {
       if (connection == nullptr) return;
       if ((ready.events & os::kWritable) != 0) office_.flush(*connection);
       constexpr std::uint32_t kSomething = os::kReadable | os::kHungUp | os::kFailed;
-      if ((ready.events & kSomething) != 0 && !std::exchange(connection->waits_for_turn, true))
+      const bool something = (ready.events & kSomething) != 0;
+      if (something && !std::exchange(connection->waits_for_turn, true))
         pace_.come(connection->who.uid, id);
+      else if (!connection->waits_for_turn)
+        office_.watch_for_packets(*connection);
       return;
     }
     case Tag::owner:
@@ -185,8 +188,7 @@ void Core::accept_one(FileDescriptor socket) {
   connection.process = std::make_shared<Process>();
   connection.process->pid = static_cast<std::uint32_t>(found.pid);
   connection.socket = std::move(socket);
-  if (office_.epoll.add(connection.socket.get(), os::kReadable | os::kEdgeTriggered,
-                        tag_of(Tag::connection, id)))
+  if (office_.epoll.add(connection.socket.get(), os::kReadable | os::kOneShot, tag_of(Tag::connection, id)))
     return office_.doom(connection, "cannot_accept", "no room to wait for it");
   connection.silence = office_.after(office_.limits.silence_ms * 1'000'000, [this, id] {
     if (Connection* const late = office_.find(id))
@@ -201,7 +203,10 @@ bool Core::serve_round() {
     Connection* const next = office_.find(id);
     if (next == nullptr) continue;
     next->waits_for_turn = read_packet(*next) && !next->doomed;
-    if (next->waits_for_turn) pace_.come(next->who.uid, id);
+    if (next->waits_for_turn)
+      pace_.come(next->who.uid, id);
+    else if (!next->doomed)
+      office_.watch_for_packets(*next);  // tells at once of what has come meanwhile
   }
   return !round_.empty();
 }

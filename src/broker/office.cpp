@@ -93,7 +93,7 @@ void Office::flush(Connection& to) {
 
 void Office::watch_for_packets(Connection& connection) {
   const std::uint32_t events =
-      os::kReadable | os::kEdgeTriggered | (connection.outgoing.empty() ? 0U : os::kWritable);
+      os::kReadable | os::kOneShot | (connection.outgoing.empty() ? 0U : os::kWritable);
   static_cast<void>(epoll.modify(connection.socket.get(), events, tag_of(Tag::connection, connection.id)));
 }
 

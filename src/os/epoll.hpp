@@ -20,6 +20,7 @@ inline constexpr std::uint32_t kWritable = 0x004;
 inline constexpr std::uint32_t kFailed = 0x008;  // always reported
 inline constexpr std::uint32_t kHungUp = 0x010;  // always reported
 inline constexpr std::uint32_t kPeerShutDown = 0x2000;
+inline constexpr std::uint32_t kOneShot = 1U << 30U;  // told once, until modify()
 inline constexpr std::uint32_t kEdgeTriggered = 1U << 31U;
 
 struct ReadyTag {
