@@ -146,6 +146,7 @@ class WorkerPool {
     Seat& seat = seats_[index];
     if (closed_) return;
     if (on_exit_) on_exit_(*seat.worker, status);
+    if (closed_) return;
     retire(std::move(seat.worker));
     const bool steady = Clock::now() - seat.since >= options_.steady;
     seat.pause = steady ? std::chrono::nanoseconds{}

@@ -211,3 +211,11 @@ TEST_CASE(
     EventLoop::current().run();
   }
 }
+
+TEST_CASE("a pool that is closed by whoever hears that a worker has ended starts none any more") {
+  const PortCensus census;
+  WorkerPool pool("/proc/self/exe", {.workers = 1, .arguments = {"--portolan-body", "end_with_seven"}});
+  pool.on_exit([&](Worker&, ExitStatus) { pool.close(); });
+  EventLoop::current().run();
+  CHECK(pool.restarts() == 0);
+}
