@@ -19,11 +19,14 @@ inline namespace v1 {
 
 class Receiver;
 
-/// Posts, and belongs to one thread. The calls are MessagePort's. Move-only, not transferable; the port
-/// closes with the last of its halves, or by close() of either.
+/// Posts, and belongs to one thread. The calls are MessagePort's. Move-only, not transferable; one that was
+/// moved from may only be assigned to and destroyed. The port closes with the last of its halves, or by
+/// close() of either.
 class Sender {
  public:
   Sender() noexcept = default;
+  Sender(Sender&&) noexcept = default;
+  Sender& operator=(Sender&&) noexcept = default;
 
   template <class T>
   void post_message(T&& value, PostOptions options = {}) {
@@ -56,6 +59,8 @@ class Sender {
 class Receiver {
  public:
   Receiver() noexcept = default;
+  Receiver(Receiver&&) noexcept = default;
+  Receiver& operator=(Receiver&&) noexcept = default;
 
   [[nodiscard]] Received receive() { return port_->receive(); }
   [[nodiscard]] Received try_receive() { return port_->try_receive(); }

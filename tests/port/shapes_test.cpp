@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "port/hand_over.hpp"
@@ -61,6 +62,10 @@ TEST_CASE("the halves of a port work in two threads, and it closes with the last
   receiver.reset();
   CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
 }
+
+static_assert(!std::is_copy_constructible_v<Sender> && !std::is_copy_constructible_v<Receiver>);
+static_assert(!std::is_constructible_v<Transferable, Sender&>);
+static_assert(!std::is_constructible_v<Transferable, Receiver&>);
 
 TEST_CASE("a sender that threads share keeps the order of each, and every message whole") {
   const PortCensus census;
