@@ -175,8 +175,8 @@ def check(directory, name, faults):
         print(f"{fault}: noticed by {item}", flush=True)
         return None
 
-    # A case waits for its processes more than it computes.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    # A case waits for its processes more than it computes, and some faults have it hang.
+    with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
         jobs = [pool.submit(complaint, fault, item) for fault, items in sorted(faults.items()) for item in items or [""]]
         return failed + [job.result() for job in jobs if job.result()]
 

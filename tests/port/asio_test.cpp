@@ -109,9 +109,12 @@ TEST_CASE("handlers run in their own executor and with their own memory, and a f
   int allocations = 0;
   std::string text;
   port.async_receive(boost::asio::bind_executor(own, CountingHandler{&allocations, &text}));
+  const int for_operation = allocations;
+  CHECK(for_operation > 0);
   channel.port2.post_message("one");
   context.run();
   CHECK(text.empty());
+  CHECK(allocations > for_operation);
   own.run();
   CHECK(text == "one");
   port.async_receive(CountingHandler{&allocations, &text});
@@ -141,6 +144,7 @@ TEST_CASE("cancelled operations say so and lose nothing; failed ones say why") {
     port.cancel();
     context.run();
     CHECK(errors == std::vector<error_code>(2, boost::asio::error::operation_aborted));
+    CHECK(port.port().pending_requests() == 0);
     context.restart();
     channel.port2.post_message("after the cancel");
     std::string text;
@@ -219,4 +223,25 @@ TEST_CASE(
   port.port().close();
   context.run();
   CHECK(errors == std::vector<error_code>{boost::asio::error::broken_pipe});
+}
+
+TEST_CASE("a port in whose place another one is put cancels what it was waiting for") {
+  const PortCensus census;
+  MessageChannel first, second;
+  boost::asio::io_context context;
+  std::vector<error_code> errors;
+  AsioPort port(context, std::move(first.port1));
+  port.async_receive([&](error_code error, const Received&) { errors.push_back(error); });
+  context.poll();
+  port = AsioPort(context, std::move(second.port1));
+  context.restart();
+  context.run();
+  CHECK(errors == std::vector<error_code>{boost::asio::error::operation_aborted});
+  CHECK(first.port2.receive().status() == ReceiveStatus::closed);
+  std::string text;
+  port.async_receive([&](error_code, Received received) { text = received->text(); });
+  second.port2.post_message("to the new one");
+  context.restart();
+  context.run();
+  CHECK(text == "to the new one");
 }

@@ -215,6 +215,18 @@ TEST_CASE("a sleep and a post that waits for room end by a stop, in time, or by 
   CHECK(closed == PostResult::closed);
 }
 
+TEST_CASE("a coroutine that waits for room is told of its port's own close") {
+  const PortCensus census;
+  MessageChannel channel({.limit_bytes = 64 << 10});
+  while (channel.port1.try_post_message(std::vector<std::byte>(1000)) == PostResult::posted) {
+  }
+  std::optional<PostResult> result;
+  spawn(post_into(channel.port1, {.timeout = 1h}, result));
+  EventLoop::current().post([&] { channel.port1.close(); });
+  EventLoop::current().run();
+  CHECK(result == PostResult::closed);
+}
+
 TEST_CASE("what a task throws goes to the exception handler, or out of run") {
   spawn(fail());
   CHECK_THROWS_WITH(EventLoop::current().run(), "thrown in a task");
@@ -264,4 +276,19 @@ TEST_CASE("a task that is destroyed while it waits for a reply or a drain is not
   EventLoop::current().run();
   CHECK(channel.port1.try_receive().status() == ReceiveStatus::empty);
   CHECK(channel.port1.info().late_replies == 1);
+}
+
+TEST_CASE("a task in whose place another one is put ends where it stands") {
+  const PortCensus census;
+  MessageChannel first, second;
+  bool first_ended = false, second_ended = false;
+  {
+    Task<> task = wait_with(first.port1, first_ended);
+    begin(task);
+    task = wait_with(second.port1, second_ended);
+    CHECK(first_ended);
+    begin(task);
+    CHECK_FALSE(second_ended);
+  }
+  CHECK(second_ended);
 }

@@ -4,6 +4,7 @@
 // thread that waits for several ports.
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <doctest/doctest.h>
 #include <optional>
 #include <string>
@@ -77,6 +78,20 @@ TEST_CASE("drained() says when the channel ended with something unread, and when
   carrier.port1.post_message("on", {.transfer = {moves.port1}});
   CHECK(left.status() == DrainStatus::ended);
   CHECK(MessagePort().drained().status() == DrainStatus::ended);
+}
+
+TEST_CASE("who waits for a drain in the loop is told of the end with something unread") {
+  const PortCensus census;
+  MessageChannel channel;
+  channel.port1.post_message("unread");
+  std::optional<bool> all;
+  int ends = 0;
+  channel.port1.drained().on_drained([&](bool read) { all = read; });
+  channel.port1.drained().on_drained([&] { ++ends; });
+  channel.port2.close();
+  EventLoop::current().run();
+  CHECK(all == false);
+  CHECK(ends == 1);
 }
 
 TEST_CASE("with a low-water mark a drain is told when no more than that is unread") {
@@ -233,4 +248,36 @@ TEST_CASE("wait_any with a time and a stop ends by whichever comes first") {
   });
   CHECK(wait_any(ports, 1h, stop.get_token()) == npos);
   CHECK(stop.stop_requested());
+}
+
+TEST_CASE("wait_any waits on a port that has only just arrived, and as long as there is") {
+  const PortCensus census;
+  const pid_t self = ::gettid();
+  MessageChannel channel, carrier;
+  carrier.port1.post_message("here", {.transfer = {channel.port1}});
+  MessagePort arrived = std::move(carrier.port2.receive()->ports()[0]);
+  const std::array<MessagePort*, 1> ports{&arrived};
+  CHECK(wait_any(ports, 0ns) == npos);
+  const std::jthread poster([&] {
+    REQUIRE(wait_until([&] { return sleeps_deeply(self); }));
+    channel.port2.post_message("at last");
+  });
+  CHECK(wait_any(ports, std::chrono::nanoseconds::max()) == 0);
+}
+
+TEST_CASE("a process that is killed ends what waits for its port, and for what it has not read") {
+  const PortCensus census;
+  const pid_t self = ::gettid();
+  MessageChannel unread, quiet;
+  unread.port1.post_message("unread");
+  ChildProcess child = fork_with(ports_of(std::move(unread.port2), std::move(quiet.port2)), [self](Ports&) {
+    PORTOLAN_CHILD_REQUIRE(wait_until([&] { return sleeps_deeply(self); }));
+    std::raise(SIGKILL);
+    return 0;
+  });
+  const std::array<MessagePort*, 1> ports{&quiet.port1};
+  CHECK(wait_any(ports, kPatience) == 0);
+  CHECK(quiet.port1.receive().status() == ReceiveStatus::closed);
+  CHECK_FALSE(unread.port1.drained().get());
+  CHECK(child.wait() == ChildExit::killed(SIGKILL));
 }

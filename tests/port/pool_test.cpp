@@ -3,7 +3,9 @@
 // A pool whose workers are asked in turn, may die, and are replaced.
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <doctest/doctest.h>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
@@ -218,4 +220,55 @@ TEST_CASE("a pool that is closed by whoever hears that a worker has ended starts
   pool.on_exit([&](Worker&, ExitStatus) { pool.close(); });
   EventLoop::current().run();
   CHECK(pool.restarts() == 0);
+}
+
+TEST_CASE(
+    "a worker that has lived long is replaced at once, and another one after a pause, which close() ends") {
+  const PortCensus census;
+  for (const bool steady : {true, false}) {
+    CAPTURE(steady);
+    WorkerPool pool("/proc/self/exe", {.workers = 1,
+                                       .arguments = {"--portolan-body", "double_until_killed"},
+                                       .steady = steady ? 0s : 3600s,
+                                       .pause = 1h,
+                                       .longest_pause = 1h,
+                                       .grace = 1ms});
+    CHECK_THROWS_AS(static_cast<void>(pool.request(-1, {.timeout = kPatience}).get()), RequestError);
+    while (steady ? pool.restarts() == 0 : pool.running() == 1) REQUIRE(EventLoop::current().run_one());
+    if (!steady) {
+      EventLoop::current().run_for(5ms);
+      CHECK(pool.restarts() == 0);
+      Reply nobody = pool.request(1);
+      CHECK(nobody.status() == ReplyStatus::detached);
+    }
+    pool.close();
+    EventLoop::current().run();
+  }
+}
+
+TEST_CASE("a worker that cannot be started for a while is there once it can be") {
+  const PortCensus census;
+  char made[] = "/tmp/portolan-pool-XXXXXX";
+  REQUIRE(::mkdtemp(made) != nullptr);
+  const std::filesystem::path directory(made), program = directory / "worker";
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
+  std::filesystem::create_symlink(self, program);
+  WorkerPool pool(program, {.workers = 1,
+                            .arguments = {"--portolan-body", "double_until_killed"},
+                            .pause = 1ms,
+                            .longest_pause = 1ms});
+  std::filesystem::remove(program);
+  CHECK_THROWS_AS(static_cast<void>(pool.request(-1, {.timeout = kPatience}).get()), RequestError);
+  while (pool.running() != 0) REQUIRE(EventLoop::current().run_one());
+  EventLoop::current().run_for(20ms);
+  CHECK(pool.restarts() == 0);
+  std::filesystem::create_symlink(self, program);
+  bool there = false;
+  pool.when_available([&] { there = true; });
+  while (!there) REQUIRE(EventLoop::current().run_one());
+  CHECK(pool.restarts() == 1);
+  CHECK(pool.request(4, {.timeout = kPatience}).get().data<int>() == 8);
+  std::filesystem::remove_all(directory);
+  pool.close();
+  EventLoop::current().run();
 }

@@ -67,6 +67,18 @@ static_assert(!std::is_copy_constructible_v<Sender> && !std::is_copy_constructib
 static_assert(!std::is_constructible_v<Transferable, Sender&>);
 static_assert(!std::is_constructible_v<Transferable, Receiver&>);
 
+TEST_CASE("a half that is closed closes the port") {
+  const PortCensus census;
+  for (const bool sending : {true, false}) {
+    MessageChannel channel;
+    auto [sender, receiver] = split(std::move(channel.port1));
+    sending ? sender.close() : receiver.close();
+    CHECK_FALSE(sender.is_open());
+    CHECK_FALSE(receiver.is_open());
+    CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
+  }
+}
+
 TEST_CASE("a sender that threads share keeps the order of each, and every message whole") {
   const PortCensus census;
   constexpr std::uint64_t kThreads = 4, kMessages = 2000;
@@ -250,6 +262,20 @@ TEST_CASE("a publisher that waits for a slow subscriber loses nothing") {
   CHECK(publisher.counters(id).dropped == 0);
   publisher.remove(id);
   CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("what is held back for a slow subscriber goes before what is published later") {
+  const PortCensus census;
+  Publisher<int> publisher;
+  MessageChannel channel;
+  publisher.add(std::move(channel.port1), {.most_unread = 2});
+  for (int i = 0; i < 4; ++i) publisher.publish(i);
+  CHECK(publisher.flush() == 2);
+  for (int i = 0; i < 2; ++i) CHECK(channel.port2.receive()->data<int>() == i);
+  publisher.publish(4);
+  for (int i = 2; i < 4; ++i) CHECK(channel.port2.receive()->data<int>() == i);
+  CHECK(publisher.flush() == 0);
+  CHECK(channel.port2.receive()->data<int>() == 4);
 }
 
 TEST_CASE("what a subscriber posts is heard, and whoever is disconnected is named") {
