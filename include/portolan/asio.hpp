@@ -108,9 +108,19 @@ class HandledOperation final : public Operation,
       if (const auto self = weak.lock()) self->service_->step(self);
     });
     if (!outcome) return false;
+#if BOOST_VERSION >= 107700
+    // Not from within: the slot's function is running then, and finds nobody afterwards.
+    if (auto slot = boost::asio::get_associated_cancellation_slot(handler_);
+        slot.is_connected() && !given_up_)
+      slot.clear();
+#endif
     using Outcome = std::remove_reference_t<decltype(*outcome)>;
     complete(std::move(*outcome), static_cast<Outcome*>(nullptr));
     return true;
+  }
+  void give_up() {
+    given_up_ = true;
+    service_->step(this->shared_from_this(), true);
   }
 
  private:
@@ -125,6 +135,7 @@ class HandledOperation final : public Operation,
   std::shared_ptr<PortService> service_;
   Handler handler_;
   Attempt attempt_;
+  bool given_up_ = false;
 };
 
 template <class Handler, class Attempt>
@@ -137,8 +148,8 @@ void start(const std::shared_ptr<PortService>& service, Handler handler, Attempt
   auto operation = std::allocate_shared<Op>(memory, service, std::move(handler), std::move(attempt));
 #if BOOST_VERSION >= 107700
   if (slot.is_connected())
-    slot.assign([service, weak = std::weak_ptr<Op>(operation)](boost::asio::cancellation_type) {
-      if (const auto self = weak.lock()) service->step(self, true);
+    slot.assign([weak = std::weak_ptr<Op>(operation)](boost::asio::cancellation_type) {
+      if (const auto self = weak.lock()) self->give_up();
     });
 #endif
   service->start(operation);

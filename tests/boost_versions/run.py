@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Values do not depend on Boost's version or the compiler: builds corpus.cpp with each, compares the bytes that each
-writes, and has each read those of every other and those that are committed.
+writes, and has each read those of every other and those that are committed. With each VERSION it also has
+operations of an AsioPort given up through cancellation slots, which the system's Boost may not have.
 
 usage: run.py ROOT BUILD VERSION...
 
@@ -65,15 +66,25 @@ def check(root, build, builds, directory):
               f"and {committed} of the committed ones")
 
 
+def check_cancellation(root, build, boost, directory):
+    program = directory / "cancellation"
+    run(["g++", "-std=c++20", "-O0", "-isystem", boost, f"-I{root}/include",
+         root / "tests/boost_versions/cancellation.cpp", f"-L{build}/src", "-lportolan", f"-Wl,-rpath,{build}/src",
+         "-pthread", "-o", program])
+    print(run([program], timeout=60))
+
+
 def main(root, build, *versions):
     root, build = pathlib.Path(root).resolve(), pathlib.Path(build).resolve()
     builds = [("g++", None), ("clang++", None)] + [("g++", unpacked(build, version)) for version in versions]
     with tempfile.TemporaryDirectory() as directory:
         check(root, build, builds, pathlib.Path(directory))
+        for _, boost in builds[2:]:
+            check_cancellation(root, build, boost, pathlib.Path(directory))
 
 
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except RuntimeError as error:
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
         sys.exit(str(error))
