@@ -114,9 +114,11 @@ bool PortState::is_open() noexcept {
 }
 
 std::optional<CloseReason> PortState::close_reason() const noexcept {
-  const Endpoint* const endpoint = forked() ? nullptr : used();
+  if (forked()) return std::nullopt;
+  if (violated_) return CloseReason::protocol_error;
+  const Endpoint* const endpoint = used();
   if (endpoint == nullptr || !endpoint->usable() || !endpoint->peer_closed()) return std::nullopt;
-  return violated_ ? CloseReason::protocol_error : endpoint->close_reason();
+  return endpoint->close_reason();
 }
 
 void PortState::become_inert() noexcept {

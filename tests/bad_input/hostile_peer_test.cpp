@@ -221,6 +221,7 @@ TEST_CASE("a violation found by hand is told to the loop that the port is bound 
   HostilePeer peer(std::move(channel.port2));
   peer.publish(ring::FrameHeader{0x7}, {});
   CHECK(channel.port1.receive().status() == ReceiveStatus::closed);
+  CHECK(channel.port1.close_reason() == CloseReason::protocol_error);
   std::vector<CloseReason> reasons;
   channel.port1.on_close([&](CloseEvent& event) { reasons.push_back(event.reason()); });
   EventLoop::current().poll();
