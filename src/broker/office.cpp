@@ -75,7 +75,11 @@ void Office::flush(Connection& to) {
       // Nobody tells when another socket has been read.
       cancel(to.retry);
       to.retry = after(kRetryNs, [this, id = to.id] {
-        if (Connection* const again = find(id)) flush(*again);
+        Connection* const again = find(id);
+        if (again == nullptr) return;
+        again->retry = TimerId::none;
+        flush(*again);
+        watch_for_packets(*again);
       });
       break;
     }
@@ -92,8 +96,9 @@ void Office::flush(Connection& to) {
 }
 
 void Office::watch_for_packets(Connection& connection) {
-  const std::uint32_t events =
-      os::kReadable | os::kOneShot | (connection.outgoing.empty() ? 0U : os::kWritable);
+  // A socket that has room tells so without end while the kernel refuses the descriptors.
+  const bool wants_room = !connection.outgoing.empty() && connection.retry == TimerId::none;
+  const std::uint32_t events = os::kReadable | os::kOneShot | (wants_room ? os::kWritable : 0U);
   static_cast<void>(epoll.modify(connection.socket.get(), events, tag_of(Tag::connection, connection.id)));
 }
 
