@@ -44,9 +44,9 @@ uid_t uid_of(const std::string& user) {
 }
 
 void become(const std::string& user) {
-  const passwd* const record = &record_of(user);
-  if (::initgroups(user.c_str(), record->pw_gid) != 0 || ::setgid(record->pw_gid) != 0 ||
-      ::setuid(record->pw_uid) != 0)
+  const passwd& record = record_of(user);
+  if (::initgroups(user.c_str(), record.pw_gid) != 0 || ::setgid(record.pw_gid) != 0 ||
+      ::setuid(record.pw_uid) != 0)
     throw PortError(
         {errno, std::generic_category()},
         "portoland --run-as " + user + ": the kernel refuses; start it as root, or without --run-as");
