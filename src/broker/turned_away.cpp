@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "os/descriptor_room.hpp"
+#include "os/local_socket.hpp"
 #include "os/socket.hpp"
 
 namespace portolan::broker {
