@@ -61,16 +61,18 @@ WaitEntry entry(const void* word, std::uint32_t expected, std::uint32_t flags) n
   return {expected, reinterpret_cast<std::uintptr_t>(word), flags, 0};
 }
 
-// The private word is only looked at, before each round.
+// The private word is only looked at, before each round. Whoever takes a round's end for a wake never sleeps
+// as long as it meant to.
 Woken wait_blindly(const void* shared_word, std::uint32_t shared_expected, const void* private_word,
                    std::uint32_t private_expected, std::int64_t timeout_ns) noexcept {
   const auto& word = *static_cast<const std::atomic<std::uint32_t>*>(private_word);
-  // [K2] relaxed, as the kernel's own look would be: what follows a change is the caller's to order.
-  if (word.load(std::memory_order_relaxed) != private_expected) {
-    return Woken::changed;
+  const std::int64_t end_ns = monotonic_ns() + timeout_ns;
+  for (std::int64_t left_ns = timeout_ns;; left_ns = end_ns - monotonic_ns()) {
+    // [K2] relaxed, as the kernel's own look would be: what follows a change is the caller's to order.
+    if (word.load(std::memory_order_relaxed) != private_expected) return Woken::changed;
+    const Woken woken = futex_wait(shared_word, shared_expected, std::min(left_ns, kBlindNanoseconds));
+    if (woken != Woken::timed_out || left_ns <= kBlindNanoseconds) return woken;
   }
-  const Woken woken = futex_wait(shared_word, shared_expected, std::min(timeout_ns, kBlindNanoseconds));
-  return woken == Woken::timed_out && timeout_ns > kBlindNanoseconds ? Woken::woken : woken;
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ void futex_wake_private(const void* word, int count) noexcept;
 
 /// Sleeps while the shared word and this process's private word both have their expected values. On a kernel
 /// without futex_waitv (before 5.16, or refused by a filter) it sleeps on the shared word alone, in rounds of
-/// at most kBlindNanoseconds, after which it returns woken: a wake of the private word may be noticed that
+/// at most kBlindNanoseconds, and looks at the private word in between: a change of it may be noticed that
 /// much later.
 Woken futex_wait_either(const void* shared_word, std::uint32_t shared_expected, const void* private_word,
                         std::uint32_t private_expected, std::int64_t timeout_ns) noexcept;
