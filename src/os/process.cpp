@@ -148,8 +148,11 @@ std::optional<std::string> take_from_environment(const char* name) {
 
 FileDescriptor open_pidfd(int pid) {
   FileDescriptor pidfd(::pidfd_open(pid, 0));  // always closed on exec
-  if (!pidfd) throw_refusal(last_error(), "pidfd_open", std::to_string(pid), "check that the process exists");
-  return pidfd;
+  if (pidfd) return pidfd;
+  const bool filtered = errno == EPERM || errno == ENOSYS;
+  throw_refusal(last_error(), "pidfd_open", std::to_string(pid),
+                filtered ? "run Linux 5.3 or newer, or allow pidfd_open in the container's seccomp profile"
+                         : "check that the process exists");
 }
 
 bool is_dead(int pidfd) noexcept {
