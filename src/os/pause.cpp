@@ -32,6 +32,10 @@ std::uint32_t pause_picoseconds() noexcept {
   return kPicoseconds;
 }
 
+void pause_for(std::uint32_t ns) noexcept {
+  for (std::uint32_t left = std::max(1u, ns * 1000 / pause_picoseconds()); left != 0; --left) cpu_pause();
+}
+
 std::int64_t monotonic_ns() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);

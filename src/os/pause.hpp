@@ -24,6 +24,9 @@ inline void cpu_pause() noexcept {
 /// at the first call, in about 10 us, and then remembered.
 [[nodiscard]] std::uint32_t pause_picoseconds() noexcept;
 
+/// Pauses for about that long, and once at least.
+void pause_for(std::uint32_t ns) noexcept;
+
 /// CLOCK_MONOTONIC.
 [[nodiscard]] std::int64_t monotonic_ns() noexcept;
 

@@ -31,7 +31,7 @@ class BackOff {
   }
 
  private:
-  static constexpr std::uint32_t kUnitPicoseconds = 27'000;
+  static constexpr std::uint32_t kUnitNs = 27;
   static constexpr std::uint32_t kPatientLooks = 3;  // more dry looks than this: the writer is slow
   static constexpr std::uint32_t kMostHold = 32;     // 860 ns
   static constexpr std::uint32_t kLeastHold = 4;     // 110 ns
@@ -58,10 +58,7 @@ class BackOff {
     }
   }
 
-  static void pause(std::uint32_t units) noexcept {
-    static const std::uint32_t pauses_per_unit = std::max(1u, kUnitPicoseconds / os::pause_picoseconds());
-    for (std::uint32_t left = units * pauses_per_unit; left != 0; --left) os::cpu_pause();
-  }
+  static void pause(std::uint32_t units) noexcept { os::pause_for(units * kUnitNs); }
 
   std::uint64_t last_bytes_ = 0;
   std::uint64_t last_messages_ = 0;

@@ -94,6 +94,8 @@ std::byte* Endpoint::room_further_on(std::uint64_t payload_bytes) noexcept {
 void Endpoint::let_reader_catch_up(std::uint64_t payload_bytes) noexcept {
   constexpr std::uint64_t kWarmBytes = std::uint64_t{512} << 10;  // what a core's own cache holds
   constexpr std::int64_t kPatienceNs = 40'000;
+  constexpr std::uint32_t kLookEachNs =
+      1'000;  // each takes the line from the reader, who writes it at each message
   const lane::SharedWord<std::uint32_t>& releases = outgoing().reader.release_count;
   // [S12] relaxed; pairs with [R8]: a hint; the maps are looked at before a block is taken.
   const std::uint32_t now = releases.load(std::memory_order_relaxed);
@@ -104,13 +106,11 @@ void Endpoint::let_reader_catch_up(std::uint64_t payload_bytes) noexcept {
   if (in_use_bytes <= std::max(kWarmBytes, 3 * payload_bytes)) return;
   const std::int64_t until_ns = os::monotonic_ns() + kPatienceNs;
   while (os::monotonic_ns() < until_ns) {
-    for (int looks = 0; looks < 16; ++looks) {
-      os::cpu_pause();
-      const std::uint32_t later = releases.load(std::memory_order_relaxed);  // [S12]
-      if (later == now) continue;
-      releases_seen_ = later - 1;  // it has been keeping up when the next extent is taken, too
-      return;
-    }
+    os::pause_for(kLookEachNs);
+    const std::uint32_t later = releases.load(std::memory_order_relaxed);  // [S12]
+    if (later == now) continue;
+    releases_seen_ = later - 1;  // it has been keeping up when the next extent is taken, too
+    return;
   }
 }
 
