@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <portolan/export.hpp>
 
@@ -38,9 +39,13 @@ class PORTOLAN_API Event {
   explicit Event(std::string type, EventInit init = {});
   virtual ~Event() {
     if (user_made_ != nullptr) [[unlikely]]
-      forget_user_made();
+      forget(user_made_);
   }
-  Event(Event&&) noexcept;
+  Event(Event&& other) noexcept
+      : type_(other.type_),
+        target_(std::exchange(other.target_, nullptr)),
+        user_made_(std::exchange(other.user_made_, nullptr)),
+        flags_(other.flags_) {}
   Event& operator=(Event&&) noexcept;
 
   [[nodiscard]] std::string_view type() const noexcept PORTOLAN_LIFETIMEBOUND { return type_; }
@@ -105,7 +110,7 @@ class PORTOLAN_API Event {
     std::shared_ptr<port::Listeners> target;
   };
 
-  void forget_user_made() noexcept;
+  static void forget(UserMade* owned) noexcept;
   [[nodiscard]] bool has(Flag flag) const noexcept { return (flags_ & flag) != 0; }
 
   std::string_view type_;

@@ -109,7 +109,7 @@ class PORTOLAN_API MessageContent {
     return *this;
   }
   ~MessageContent() {
-    if (enclosures_ != nullptr) close_enclosures();
+    if (enclosures_ != nullptr) close(enclosures_);
   }
 
   const std::byte* data_ = nullptr;
@@ -128,7 +128,7 @@ class PORTOLAN_API MessageContent {
 
   void read(Decoder decoder, void* into);
   bool readable(Decoder decoder) noexcept;
-  void close_enclosures() noexcept;
+  static void close(port::Enclosures* owned) noexcept;
   const port::Segment* segment() const noexcept;
 };
 
@@ -139,11 +139,15 @@ class PORTOLAN_API MessageContent {
 class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
  public:
   /// Moving brings the message along; the moved-from event is empty.
-  MessageEvent(MessageEvent&& other) noexcept;
+  MessageEvent(MessageEvent&& other) noexcept
+      : Event(std::move(other)),
+        MessageContent(std::move(other)),
+        lanes_(std::exchange(other.lanes_, nullptr)),
+        sequence_(other.sequence_),
+        frame_(other.frame_),
+        frame_bytes_(other.frame_bytes_) {}
   MessageEvent& operator=(MessageEvent&& other) noexcept;
-  ~MessageEvent() override {
-    if (lanes_ != nullptr && !lanes_->take_back(sequence_)) let_go();
-  }
+  [[gnu::always_inline]] ~MessageEvent() override { end(); }
 
   /// The payload in place: valid while this event lives. 8-byte aligned.
   [[nodiscard]] std::span<const std::byte> bytes() const& noexcept PORTOLAN_LIFETIMEBOUND {
@@ -191,7 +195,15 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
   friend class Message;
 
   explicit MessageEvent(std::string_view type = "message") noexcept : Event(LibraryMade{type}) {}
-  void let_go() noexcept;
+  // What is out of the ordinary gets values, not this: so an event that is only looked at has no address, and
+  // the compiler keeps it in registers.
+  void end() noexcept {
+    if (lanes_ != nullptr && !lanes_->take_back(sequence_))
+      let_go(*std::exchange(lanes_, nullptr), sequence_, {frame_, frame_bytes_},
+             std::exchange(enclosures_, nullptr));
+  }
+  static void let_go(const lane::Lanes& lanes, std::uint64_t sequence, std::span<const std::byte> frame,
+                     port::Enclosures* owned) noexcept;
   void send_reply(void* value, void (*encoder)(void*, Sink&), Format format, const PostOptions& options);
 
   MessageEvent(const lane::Loan& loan, const lane::Lanes& lanes) noexcept

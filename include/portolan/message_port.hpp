@@ -16,6 +16,7 @@
 #include <utility>
 
 #include <portolan/callback.hpp>
+#include <portolan/channel_info.hpp>
 #include <portolan/close_event.hpp>
 #include <portolan/codec.hpp>
 #include <portolan/drained.hpp>
@@ -65,30 +66,6 @@ struct Threshold {
   std::uint64_t bytes = 0;
 };
 
-/// Who made the channel, as the kernel tells; a port that was handed on may be anybody else's by now.
-struct Peer {
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-  std::uint32_t pid = 0;
-};
-
-struct ChannelInfo {
-  std::string id;  ///< 32 hexadecimal digits, the same at both ends
-  std::string label;
-  std::uint64_t limit_bytes = 0;  ///< of unread messages, each way
-  Trust trust = Trust::same_user;
-  std::uint64_t messages_posted = 0;
-  std::uint64_t bytes_posted = 0;
-  std::uint64_t messages_received = 0;
-  std::uint64_t bytes_received = 0;
-  std::uint64_t adoptions = 0;  ///< how often this end has found a new owner
-  // Of this owner alone:
-  std::uint64_t posts_refused = 0;   ///< that found no room, and did not wait for it
-  std::uint64_t waits_for_room = 0;  ///< of post_message_for()
-  std::uint64_t waited_for_room_ns = 0;
-  std::uint64_t late_replies = 0;  ///< dropped, as nobody waited for them any more
-};
-
 /// One end of a channel. Move-only; default-constructed it is detached; its destructor closes it.
 ///
 /// Threads: one thread posts, one thread receives, close() comes from any; events and their listeners belong
@@ -119,23 +96,33 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   /// (the kernel), in all cases with everything still the caller's. On a closed or detached port it only
   /// detaches the list.
   template <class T>
-  void post_message(T&& value, PostOptions options = {}) {
-    if (submit(std::forward<T>(value), options, std::chrono::nanoseconds::zero()) == PostResult::full)
-      throw_full();
+  void post_message(T&& value) {
+    if (submit(std::forward<T>(value)) == PostResult::full) throw_full();
+  }
+  template <class T>
+  void post_message(T&& value, PostOptions options) {
+    if (submit(std::forward<T>(value), &options) == PostResult::full) throw_full();
   }
 
   /// The same, with every ordinary outcome as a value.
   template <class T>
-  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options = {}) {
-    return submit(std::forward<T>(value), options, std::chrono::nanoseconds::zero());
+  [[nodiscard]] PostResult try_post_message(T&& value) {
+    return submit(std::forward<T>(value));
+  }
+  template <class T>
+  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options) {
+    return submit(std::forward<T>(value), &options);
   }
 
   /// The same, and waits for room for at most `patience`.
   template <class T>
+  [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value) {
+    return timed_out_if_full(submit(std::forward<T>(value), nullptr, patience));
+  }
+  template <class T>
   [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value,
-                                            PostOptions options = {}) {
-    const PostResult result = submit(std::forward<T>(value), options, patience);
-    return result == PostResult::full ? PostResult::timed_out : result;
+                                            PostOptions options) {
+    return timed_out_if_full(submit(std::forward<T>(value), &options, patience));
   }
 
   /// Several byte ranges as one message of bytes.
@@ -172,13 +159,15 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     lane::Loan loan;
     if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
       return Received(loan, *lanes_);
-    return wait();
+    Received waited = wait();
+    return Received(std::move(waited));
   }
   [[nodiscard]] Received try_receive() {
     lane::Loan loan;
     if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
       return Received(loan, *lanes_);
-    return look();
+    Received found = look();
+    return Received(std::move(found));
   }
   [[nodiscard]] Received receive_for(std::chrono::nanoseconds patience);
   [[nodiscard]] Received receive(std::stop_token stop);
@@ -327,7 +316,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   using Encoder = void (*)(void* value, Sink& sink);
 
   template <class T>
-  PostResult submit(T&& value, const PostOptions& options, std::chrono::nanoseconds patience) {
+  PostResult submit(T&& value, const PostOptions* options = nullptr, std::chrono::nanoseconds patience = {}) {
     using Bare = std::remove_cvref_t<T>;
     constexpr Format kFormat = format_of<Bare>();
     if constexpr (kFormat == Format::bytes || kFormat == Format::text) {
@@ -355,14 +344,22 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     }
   }
 
-  // Mostly there is room where the last message ended; what is more than that is the library's.
+  static constexpr PostResult timed_out_if_full(PostResult result) noexcept {
+    return result == PostResult::full ? PostResult::timed_out : result;
+  }
+
+  // Mostly there is room where the last message ended; what is more than that is the library's. Without
+  // options there is no list to be made and found empty.
   template <class Bytes>
   [[gnu::always_inline]] PostResult submit_bytes(const Bytes& bytes, Format format,
-                                                 const PostOptions& options,
+                                                 const PostOptions* options,
                                                  std::chrono::nanoseconds patience) {
-    if (lanes_ != nullptr && options.transfer.empty()) [[likely]] {
+    if (lanes_ != nullptr && (options == nullptr || options->transfer.empty())) [[likely]] {
       if (std::byte* const room = lanes_->room(bytes.size())) [[likely]] {
-        lane::copy_payload(room, bytes.data(), bytes.size());
+        if (!__builtin_constant_p(bytes.size()) && bytes.size() <= lane::kFewBytes)
+          lane::copy_few(room, bytes.data(), bytes.size());
+        else
+          lane::copy_payload(room, bytes.data(), bytes.size());
         if (lanes_->publish(lane::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
                                                        static_cast<unsigned>(format), false, false)))
             [[unlikely]]
@@ -372,12 +369,12 @@ class PORTOLAN_API MessagePort final : public EventTarget {
     }
     return submit_flat(bytes, format, options, patience);
   }
-  PostResult submit_flat(std::span<const std::byte> bytes, Format format, const PostOptions& options,
+  PostResult submit_flat(std::span<const std::byte> bytes, Format format, const PostOptions* options,
                          std::chrono::nanoseconds patience);
   void wake_reader() noexcept;
   Received wait();
   Received look();
-  PostResult submit_encoded(void* value, Encoder encoder, Format format, const PostOptions& options,
+  PostResult submit_encoded(void* value, Encoder encoder, Format format, const PostOptions* options,
                             std::chrono::nanoseconds patience);
   Reply submit_request(void* value, Encoder encoder, Format format, const RequestOptions& options);
   [[noreturn]] void throw_full(const char* call = "post_message") const;

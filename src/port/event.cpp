@@ -16,15 +16,9 @@ Event::Event(std::string type, EventInit init)
   type_ = user_made_->type;
 }
 
-Event::Event(Event&& other) noexcept
-    : type_(other.type_),
-      target_(std::exchange(other.target_, nullptr)),
-      user_made_(std::exchange(other.user_made_, nullptr)),
-      flags_(other.flags_) {}
-
 Event& Event::operator=(Event&& other) noexcept {
   if (this == &other) return *this;
-  forget_user_made();
+  forget(user_made_);
   type_ = other.type_;
   target_ = std::exchange(other.target_, nullptr);
   user_made_ = std::exchange(other.user_made_, nullptr);
@@ -32,8 +26,8 @@ Event& Event::operator=(Event&& other) noexcept {
   return *this;
 }
 
-void Event::forget_user_made() noexcept {
-  delete std::exchange(user_made_, nullptr);
+void Event::forget(UserMade* owned) noexcept {
+  delete owned;
 }
 void Event::keep_vtable_in_library() const noexcept {}
 

@@ -161,21 +161,13 @@ std::span<FileDescriptor> MessageContent::descriptors() noexcept {
   return enclosures_ != nullptr ? std::span(enclosures_->descriptors) : std::span<FileDescriptor>();
 }
 
-void MessageContent::close_enclosures() noexcept {
-  delete std::exchange(enclosures_, nullptr);
+void MessageContent::close(port::Enclosures* owned) noexcept {
+  delete owned;
 }
-
-MessageEvent::MessageEvent(MessageEvent&& other) noexcept
-    : Event(std::move(other)),
-      MessageContent(std::move(other)),
-      lanes_(std::exchange(other.lanes_, nullptr)),
-      sequence_(other.sequence_),
-      frame_(other.frame_),
-      frame_bytes_(other.frame_bytes_) {}
 
 MessageEvent& MessageEvent::operator=(MessageEvent&& other) noexcept {
   if (this == &other) return *this;
-  if (lanes_ != nullptr && !lanes_->take_back(sequence_)) let_go();
+  end();
   Event::operator=(static_cast<Event&&>(other));
   MessageContent::operator=(static_cast<MessageContent&&>(other));
   lanes_ = std::exchange(other.lanes_, nullptr);
@@ -185,13 +177,11 @@ MessageEvent& MessageEvent::operator=(MessageEvent&& other) noexcept {
   return *this;
 }
 
-void MessageEvent::let_go() noexcept {
-  std::uint64_t large_bytes = 0;
-  if (enclosures_ != nullptr) [[unlikely]] {
-    large_bytes = enclosures_->body_bytes;
-    close_enclosures();
-  }
-  std::exchange(lanes_, nullptr)->port().release(sequence_, frame_, frame_bytes_, large_bytes);
+void MessageEvent::let_go(const lane::Lanes& lanes, std::uint64_t sequence, std::span<const std::byte> frame,
+                          port::Enclosures* owned) noexcept {
+  const std::uint64_t large_bytes = owned != nullptr ? owned->body_bytes : 0;
+  close(owned);
+  lanes.port().release(sequence, frame.data(), static_cast<std::uint32_t>(frame.size()), large_bytes);
 }
 
 Message MessageEvent::keep() && {

@@ -64,17 +64,21 @@ MessagePort::~MessagePort() {
 }
 
 PostResult MessagePort::submit_flat(std::span<const std::byte> bytes, Format format,
-                                    const PostOptions& options, std::chrono::nanoseconds patience) {
+                                    const PostOptions* options, std::chrono::nanoseconds patience) {
+  const PostOptions none;
+  const PostOptions& given = options != nullptr ? *options : none;
   if (state_) [[likely]]
-    return state_->post_flat(bytes, format, options, patience);
-  return port::drop_list(options.transfer);
+    return state_->post_flat(bytes, format, given, patience);
+  return port::drop_list(given.transfer);
 }
 
 PostResult MessagePort::submit_encoded(void* value, Encoder encoder, Format format,
-                                       const PostOptions& options, std::chrono::nanoseconds patience) {
-  if (!state_) return port::drop_list(options.transfer);
+                                       const PostOptions* options, std::chrono::nanoseconds patience) {
+  const TransferList none;
+  const TransferList& list = options != nullptr ? options->transfer : none;
+  if (!state_) return port::drop_list(list);
   port::Reservation reservation(state_, 0, port::Writing::message);
-  reservation.check_list(options.transfer);
+  reservation.check_list(list);
   encoder(value, reservation);
   return reservation.send(format, patience);
 }
@@ -90,7 +94,7 @@ PostResult MessagePort::try_post_message(Gather parts, PostOptions options) {
         for (const std::span<const std::byte> part : static_cast<Gather*>(held)->parts())
           sink.write(part.data(), part.size());
       },
-      Format::bytes, options, std::chrono::nanoseconds::zero());
+      Format::bytes, &options, std::chrono::nanoseconds::zero());
 }
 
 void MessagePort::throw_full(const char* call) const {
