@@ -77,7 +77,8 @@ DirectionSnapshot direction_at(ControlPageBytes page, std::size_t base, std::uin
   direction.read_bytes = word(kProgress + 24);
   direction.read_large_bytes = word(kReader + offsetof(ring::ReaderLine, large_bytes));
   direction.taken_transfers = word(kReader + offsetof(ring::ReaderLine, taken_transfer));
-  direction.hand_backs = half(kReader + offsetof(ring::ReaderLine, release_count));
+  direction.hand_backs =
+      half(offsetof(ring::DirectionLines, reader_sleep) + offsetof(ring::SleepLine, release_count));
   direction.reader_sleep = ring::sleep_state(word(offsetof(ring::DirectionLines, reader_sleep)));
   direction.writer_sleep = ring::sleep_state(word(offsetof(ring::DirectionLines, writer_sleep)));
   const ring::BlockBits free_blocks =

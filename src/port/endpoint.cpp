@@ -161,7 +161,7 @@ void Endpoint::wake_peer_on_futex() noexcept {
   if (ring::sleeps(reader_waker_.word(), ring::SleepState::on_futex))
     if (const std::byte* const header = peer_looks_at()) os::futex_wake(header, 1);
   if (ring::sleeps(writer_waker_.word(), ring::SleepState::on_futex))
-    os::futex_wake(&incoming().reader.release_count, 1);
+    os::futex_wake(&incoming().reader_sleep.release_count, 1);
 }
 
 // In a forked child, whose one thread holds no stay in any gate that matters.

@@ -213,6 +213,7 @@ bool untaken_transfers_of(const Parcel& parcel) noexcept {
   const std::size_t lines = offsetof(ring::ControlPage, direction) + writer * sizeof(ring::DirectionLines);
   struct Numbers {
     ring::WriterLine writer;
+    ring::SleepLine writer_sleep;
     ring::ReaderLine reader;
   } numbers{};
   static_assert(offsetof(ring::DirectionLines, reader) == offsetof(Numbers, reader));

@@ -96,7 +96,7 @@ void Endpoint::let_reader_catch_up(std::uint64_t payload_bytes) noexcept {
   constexpr std::int64_t kPatienceNs = 40'000;
   constexpr std::uint32_t kLookEachNs =
       1'000;  // each takes the line from the reader, who writes it at each message
-  const lane::SharedWord<std::uint32_t>& releases = outgoing().reader.release_count;
+  const lane::SharedWord<std::uint32_t>& releases = outgoing().reader_sleep.release_count;
   // [S12] relaxed; pairs with [R8]: a hint; the maps are looked at before a block is taken.
   const std::uint32_t now = releases.load(std::memory_order_relaxed);
   if (std::exchange(releases_seen_, now) == now) return;
@@ -137,20 +137,20 @@ std::uint64_t Endpoint::blocks_to_wait_for(std::uint64_t payload_bytes, bool pac
 Endpoint::Wait Endpoint::wait_for_room(std::uint64_t payload_bytes, bool packet,
                                        std::int64_t deadline_ns) noexcept {
   ThreadSleeper& sleeper = ThreadSleeper::current();
-  ring::ReaderLine& reader = outgoing().reader;
+  lane::SharedWord<std::uint32_t>& releases = outgoing().reader_sleep.release_count;
   for (;;) {
     const std::uint32_t nudges = sleeper.nudges();  // before the gate, as in wait_for_message
     const Gate::Stay stay(gate_, &sleeper);
     if (!stay) return Wait::look_again;
     // [S7] acquire; pairs with [R8]: the blocks are free once the count says so.
-    const std::uint32_t released = reader.release_count.load(std::memory_order_acquire);
+    const std::uint32_t released = releases.load(std::memory_order_acquire);
     room_sleeper_.begin(ring::SleepState::on_futex, blocks_to_wait_for(payload_bytes, packet));
     // [S10] seq_cst fence; pairs with [S11], [C4]: announced before the last look for room.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     const std::int64_t left_ns = deadline_ns == kForever ? kLightSleepNs : deadline_ns - os::monotonic_ns();
     const bool look_again = has_room(payload_bytes, packet) || peer_closed() || !usable();
     if (!look_again && left_ns > 0)
-      os::futex_wait_either(&reader.release_count, released, sleeper.nudge_word(), nudges,
+      os::futex_wait_either(&releases, released, sleeper.nudge_word(), nudges,
                             std::min(left_ns, kLightSleepNs));
     room_sleeper_.end(ring::SleepState::on_futex);
     if (look_again) return Wait::look_again;

@@ -81,7 +81,8 @@ void Endpoint::wake_writer() noexcept {
   if (!ring::sleeps(word, ring::SleepState::on_futex) && !doorbell) return;
   if (reader_.free_blocks() < std::min<std::uint64_t>(writer_waker_.at(), segment_->geometry().block_count))
     return;
-  if (ring::sleeps(word, ring::SleepState::on_futex)) os::futex_wake(&incoming().reader.release_count, 1);
+  if (ring::sleeps(word, ring::SleepState::on_futex))
+    os::futex_wake(&incoming().reader_sleep.release_count, 1);
   if (!doorbell) return;
   const Gate::Stay stay(gate_, nullptr);
   if (stay && !os::send_doorbell(socket_.get())) writer_waker_.answered(word);

@@ -9,7 +9,8 @@
 //   0x900  DirectionLines B->A
 //   0x1000 blocks A->B, then B->A      block_bytes each, block_count a direction
 //
-// A line has one writer. docs/ring-protocol.md is the specification; section names below refer to it.
+// A line has one writer, and the lines written at each message have no line of the other side in their pair
+// of 128 bytes. docs/ring-protocol.md is the specification; section names below refer to it.
 #pragma once
 
 #include <array>
@@ -30,7 +31,7 @@ inline constexpr std::size_t kNameTableBytes = 384;
 inline constexpr std::size_t kFirstExtentBytes = 896;
 inline constexpr std::uint32_t kMaxBlocks = 1024;
 inline constexpr std::uint64_t kMagic = 0x4e414c4f54524f50;  // "PORTOLAN"
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 
 enum class Side : std::uint8_t { a = 0, b = 1 };
 constexpr Side other(Side side) noexcept {
@@ -85,9 +86,7 @@ struct alignas(kLineBytes) ReaderLine {
   lane::Progress progress;
   lane::SharedWord<std::uint64_t> large_bytes;     // passed, of those in files of their own
   lane::SharedWord<std::uint64_t> taken_transfer;  // number of the last packet asked for
-  lane::SharedWord<std::uint32_t>
-      release_count;  // extents handed back: the futex of a writer that waits for room
-  std::uint32_t zero;
+  std::uint64_t zero;
 };
 
 // Written by the sleeper alone ("Sleeping"). `at` is where it looks, for a waker that has no header of its
@@ -95,15 +94,18 @@ struct alignas(kLineBytes) ReaderLine {
 struct alignas(kLineBytes) SleepLine {
   lane::SharedWord<std::uint64_t> word;
   lane::SharedWord<std::uint64_t> at;
+  // A reader's alone: extents handed back, the futex of a writer that waits for room. It stands here because
+  // a writer that looks at it takes the line, and the reader writes that of its progress at each message.
+  lane::SharedWord<std::uint32_t> release_count;
 };
 
 using BlockMapWords = std::array<lane::SharedWord<std::uint64_t>, kMaxBlocks / 64>;
 
 struct DirectionLines {
   WriterLine writer;
+  SleepLine writer_sleep;
   ReaderLine reader;
   SleepLine reader_sleep;
-  SleepLine writer_sleep;
   alignas(kLineBytes) BlockMapWords alloc;  // toggled by the writer; a block is free when both bits are equal
   alignas(kLineBytes) BlockMapWords rel;    // toggled by the reader
   alignas(kLineBytes) std::byte names[kNameTableBytes];  // appended to by the writer
@@ -140,12 +142,12 @@ static_assert(sizeof(ReaderLine) == 64 && offsetof(ReaderLine, progress) == 0);
 static_assert(offsetof(lane::Progress, cursor) == 0 && offsetof(lane::Progress, handed_count) == 8);
 static_assert(offsetof(lane::Progress, message_count) == 16 && offsetof(lane::Progress, message_bytes) == 24);
 static_assert(offsetof(ReaderLine, large_bytes) == 32 && offsetof(ReaderLine, taken_transfer) == 40);
-static_assert(offsetof(ReaderLine, release_count) == 48);
+static_assert(offsetof(SleepLine, release_count) == 16);
 static_assert(offsetof(EndpointLine, closed) == 0 && offsetof(EndpointLine, owner_pid) == 4);
 static_assert(offsetof(EndpointLine, adoption_count) == 8 && offsetof(SleepLine, at) == 8);
 static_assert(sizeof(BlockMapWords) == 128 && sizeof(DirectionLines) == 0x700);
-static_assert(offsetof(DirectionLines, reader) == 0x40 && offsetof(DirectionLines, reader_sleep) == 0x80);
-static_assert(offsetof(DirectionLines, writer_sleep) == 0xc0 && offsetof(DirectionLines, alloc) == 0x100);
+static_assert(offsetof(DirectionLines, writer_sleep) == 0x40 && offsetof(DirectionLines, reader) == 0x80);
+static_assert(offsetof(DirectionLines, reader_sleep) == 0xc0 && offsetof(DirectionLines, alloc) == 0x100);
 static_assert(offsetof(DirectionLines, rel) == 0x180 && offsetof(DirectionLines, names) == 0x200);
 static_assert(offsetof(DirectionLines, first_extent) == 0x380);
 static_assert(offsetof(ControlPage, generation) == 0x100 && offsetof(ControlPage, endpoint) == 0x180);

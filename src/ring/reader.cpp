@@ -130,7 +130,7 @@ void Reader::publish_release(Run run) noexcept {
 
 void Reader::count_release() noexcept {
   // [R8] release; pairs with [S7]: a writer that waits for room finds it once it sees the count.
-  lines_->reader.release_count.store(++release_count_, std::memory_order_release);
+  lines_->reader_sleep.release_count.store(++release_count_, std::memory_order_release);
 }
 
 std::uint32_t Reader::free_blocks() const noexcept {
@@ -184,7 +184,7 @@ void Reader::load_counts(Adoption how) noexcept {
   // [A9] relaxed; pairs with [R7]: as [A8]; after a death it is counted again.
   large_bytes_ = lines_->reader.large_bytes.load(std::memory_order_relaxed);
   // [A10] relaxed; pairs with [R8]: as [A8]; a waiting writer must see it change, whatever it was.
-  release_count_ = lines_->reader.release_count.load(std::memory_order_relaxed);
+  release_count_ = lines_->reader_sleep.release_count.load(std::memory_order_relaxed);
   // [A11] relaxed; pairs with [R5]: as [A8].
   passed_count_ = lines_->reader.progress.message_count.load(std::memory_order_relaxed);
   // [A12] relaxed; pairs with [R6]: as [A8].

@@ -225,7 +225,7 @@ TEST_CASE("a segment of another layout version is said by adopt(), with both ver
   const std::uint32_t version = 7;
   REQUIRE(::pwrite(good.handle.segment().get(), &version, sizeof version, 0x08) == sizeof version);
   check_names(said_by<DataCloneError>([&] { static_cast<void>(MessagePort::adopt(std::move(good.handle))); }),
-              {"layout version is 7", "this library has 4"});
+              {"layout version is 7", "this library has 5"});
 }
 
 TEST_CASE(
