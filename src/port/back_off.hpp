@@ -30,6 +30,9 @@ class BackOff {
     pause(hold_ == 0 ? 1 : hold_);
   }
 
+  // The writer streams.
+  bool holds() const noexcept { return hold_ != 0; }
+
  private:
   static constexpr std::uint32_t kUnitNs = 27;
   static constexpr std::uint32_t kPatientLooks = 3;  // more dry looks than this: the writer is slow

@@ -227,6 +227,7 @@ class Endpoint final : public ForkGuarded {
   std::byte* peer_looks_at() noexcept;
   void spare_writer_fences() noexcept;
   bool fall_asleep(ring::SleepState state, std::uint64_t at) noexcept;
+  void look_away() noexcept;
   bool spin(std::int64_t deadline_ns) noexcept;
   // On the header at `place`, which is zero as long as `dry` says so.
   template <class Dry>
