@@ -5,7 +5,6 @@
 // tomorrow.
 
 #include <atomic>
-#include <cstring>
 #include <sys/mman.h>
 
 #include "peers/all.hpp"
@@ -146,13 +145,12 @@ class BareRing {
         writer_(side == Side::near ? meeting.to_far : meeting.to_near, meeting.ring_bytes) {}
 
   void send(std::span<const std::byte> message) {
-    writer_.write(message.size(), [message](std::span<std::byte> room) {
-      std::memcpy(room.data(), message.data(), room.size());
-    });
+    writer_.write(message.size(),
+                  [message](std::span<std::byte> room) { copy(room.data(), message.data(), room.size()); });
   }
   void receive(std::span<std::byte> out) {
     receive_in_place([out](std::span<const std::byte> message) {
-      std::memcpy(out.data(), message.data(), std::min(out.size(), message.size()));
+      copy(out.data(), message.data(), std::min(out.size(), message.size()));
     });
   }
   template <class F>

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <iceoryx_hoofs/log/logmanager.hpp>
@@ -115,13 +114,12 @@ class Iceoryx {
   ~Iceoryx() = default;
 
   void send(std::span<const std::byte> message) {
-    send_in_place(message.size(), [message](std::span<std::byte> room) {
-      std::memcpy(room.data(), message.data(), room.size());
-    });
+    send_in_place(message.size(),
+                  [message](std::span<std::byte> room) { copy(room.data(), message.data(), room.size()); });
   }
   void receive(std::span<std::byte> out) {
     receive_in_place([out](std::span<const std::byte> message) {
-      std::memcpy(out.data(), message.data(), std::min(out.size(), message.size()));
+      copy(out.data(), message.data(), std::min(out.size(), message.size()));
     });
   }
 

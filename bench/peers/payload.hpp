@@ -15,6 +15,25 @@ namespace bench {
 
 inline constexpr std::uint64_t kLastNumber = ~std::uint64_t{0};
 
+// memcpy, of which the compiler knows how much, as it does of its users' messages. One that finds out when it
+// runs stores 64 bytes at once where the processor can, and of that not every part is read back before it is
+// in the cache: 5 ns a message, of whoever's library, for the check at its end.
+inline void copy(std::byte* to, const std::byte* from, std::size_t bytes) {
+  switch (bytes) {
+    case 8:
+      std::memcpy(to, from, 8);
+      break;
+    case 64:
+      std::memcpy(to, from, 64);
+      break;
+    case 256:
+      std::memcpy(to, from, 256);
+      break;
+    default:
+      std::memcpy(to, from, bytes);
+  }
+}
+
 inline std::uint64_t number_of(std::span<const std::byte> payload) {
   std::uint64_t number = 0;
   std::memcpy(&number, payload.data(), sizeof number);

@@ -3,7 +3,6 @@
 // Portolan, as README shows it: post and receive, nothing set but the room that large messages need.
 
 #include <chrono>
-#include <cstring>
 #include <optional>
 #include <stdexcept>
 
@@ -49,7 +48,7 @@ class PortolanPort {
   void receive(std::span<std::byte> out) {
     receive_in_place([out](std::span<const std::byte> message) {
       if (message.size() != out.size()) throw std::runtime_error("a message has another size");
-      std::memcpy(out.data(), message.data(), out.size());
+      copy(out.data(), message.data(), out.size());
     });
   }
 
