@@ -148,6 +148,7 @@ class SleeperWatch {
 
 void run_under(const Conditions& conditions) {
   SharedPage<Both> told;
+  const PortCensus census;
   const std::uint64_t seed = random_seed();
   CAPTURE(seed);
   MessageChannel channel({.limit_bytes = 64 << 10});
