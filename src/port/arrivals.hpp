@@ -36,8 +36,8 @@ class Arrivals {
                     std::error_code& refused);
 
   // Before a deep sleep: takes the doorbells out, so that the next one makes an edge, and leaves transfers
-  // alone.
-  void drain_doorbells(int socket) noexcept;
+  // alone. False: there are more than it takes at a time, so do not sleep.
+  [[nodiscard]] bool drain_doorbells(int socket) noexcept;
 
   // Whether packets wait whose frames have not been read: then the endpoint may be part of a cycle.
   bool untaken() const noexcept;

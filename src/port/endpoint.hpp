@@ -166,10 +166,12 @@ class Endpoint final : public ForkGuarded {
   void hold_off() noexcept;
   Arrivals::Collected collect(const wire::Attachments& named, std::vector<FileDescriptor>& descriptors,
                               std::error_code& refused);
+  // How often that has not been refused.
+  std::uint64_t packets_collected() const noexcept { return packets_collected_; }
   // Before the turn of its frame; collect() gives it again.
   Arrivals::Collected collect_early(const wire::Attachments& named, std::error_code& refused);
-  // Drains doorbells and stores the words; the caller does the barrier. With `for_room` also the writer's
-  // word. With `ahead` also while messages are unread, for what comes behind them.
+  // Drains doorbells and stores the words; the caller does the barrier. False: do not sleep. With `for_room`
+  // also the writer's word. With `ahead` also while messages are unread, for what comes behind them.
   bool announce_sleep(bool deep, bool for_room, bool ahead) noexcept;
   void announce_awake() noexcept;
   // How many messages the peer had posted when it was asked: as it says, but no more than the ring can hold.
@@ -236,7 +238,7 @@ class Endpoint final : public ForkGuarded {
   Wait light_sleep(std::int64_t until_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
   Wait deep_sleep(std::int64_t until_ns, ThreadSleeper::Watch& watch, const ThreadSleeper& sleeper,
                   std::uint32_t nudges) noexcept;
-  void drain_doorbells() noexcept;
+  [[nodiscard]] bool drain_doorbells() noexcept;
   bool load_halves(ring::Adoption how) noexcept;
   [[nodiscard]] bool end_move() noexcept;
 
@@ -261,6 +263,7 @@ class Endpoint final : public ForkGuarded {
   std::mutex waking_writer_;  // guards the next one: kept messages are let go of on any thread
   lane::Waker writer_waker_;
   Arrivals arrivals_;
+  std::uint64_t packets_collected_ = 0;
   ring::NameTable names_;
   std::error_code refused_;
   SpinBudget spin_budget_;

@@ -93,7 +93,10 @@ void LoopCore::sleep(std::int64_t began_ns, std::int64_t deadline_ns) {
   const bool after_work = !sources_.awake().empty();
   if (!taken_.empty() || !tasks_.fall_asleep(sleeper.bell)) return;
   bool found = !arm();
-  if (!found) {
+  if (found) {
+    // Others may ring while one is flooded, and there is no spin that looks.
+    if (spin_ns_ == 0) static_cast<void>(gather(0));
+  } else {
     const std::int64_t until_ns = sources_.size() == 0 ? deadline_ns : std::min(deadline_ns, next_look_ns_);
     const std::int64_t timeout_ns = std::max<std::int64_t>(until_ns - os::monotonic_ns(), 0);
     found = gather(until_ns == kForever ? -1 : timeout_ns);

@@ -13,8 +13,8 @@ namespace portolan::port {
 /// serve().
 class LoopSource {
  public:
-  /// Dispatches up to `most` messages and what else is due. Returns how many; less than `most` means that it
-  /// ran dry. What listeners throw is reported (see reporting.hpp), so nothing comes out.
+  /// Dispatches up to `most` messages and what else is due; one that was dear ends it. Returns how many. What
+  /// listeners throw is reported (see reporting.hpp), so nothing comes out.
   virtual std::size_t serve(std::size_t most) = 0;
 
   /// Whether serve() would find something; a look that changes nothing.

@@ -182,7 +182,8 @@ void PortState::tidy() noexcept {
 std::size_t PortState::serve(std::size_t most) {
   const std::shared_ptr<PortState> self = shared_from_this();  // a listener may destroy the port
   std::size_t served = 0;
-  for (; served < most; ++served) {
+  // A message with descriptors costs as much as hundreds without, and ends the port's share of this turn.
+  for (took_packet_ = false; served < most && !took_packet_; ++served) {
     Endpoint* const endpoint = used();
     if (endpoint == nullptr || !attachment_) return served;
     if (others_wait(*endpoint) && serve_earlier(*endpoint)) continue;
@@ -238,7 +239,9 @@ bool PortState::serve_message(Endpoint& endpoint) {
   endpoint.after_release();
   MessageEvent event{"message"};
   try {
+    const std::uint64_t packets = endpoint.packets_collected();
     const Endpoint::Take taken = take_queued(endpoint, event);
+    took_packet_ = endpoint.packets_collected() != packets;
     if (taken == Endpoint::Take::reply) return answer(event, PendingReply::Call::now), true;
     if (taken != Endpoint::Take::message) return false;
   } catch (const PortError&) {

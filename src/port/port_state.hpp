@@ -364,6 +364,7 @@ class PortState final : public LoopSource,
   bool close_told_ = false;
   std::atomic<bool> drain_wanted_{false};
   bool retrying_ = false;
+  bool took_packet_ = false;  // the last message that the loop was given
   bool warned_of_unread_ = false;
   std::uint64_t deliver_until_ =
       ~std::uint64_t{0};  // of a port that closed itself: messages there at that moment

@@ -59,6 +59,7 @@ Arrivals::Collected Endpoint::collect(const wire::Attachments& named,
                                                           named.descriptor_count, descriptors, refused);
   // The socket has room for another packet, which a writer may be waiting for.
   if (collected != Arrivals::Collected::refused) {
+    ++packets_collected_;
     reader_.count_packet();
     after_release();
   }
@@ -211,7 +212,8 @@ Endpoint::Wait Endpoint::wait_ahead(std::int64_t deadline_ns) noexcept {
 Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Watch& watch,
                                     const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept {
   give_back_idle_blocks();
-  drain_doorbells();
+  if (!drain_doorbells())
+    return peer_closed() || !usable() || sleeper.nudges() != nudges ? Wait::look_again : Wait::timed_out;
   const bool fenced = fall_asleep(ring::SleepState::on_socket, reader_.place().word());
   bool look_again = !reader_.dry() || peer_closed() || !usable();
   if (!look_again) {
@@ -242,19 +244,19 @@ std::pair<std::uint64_t, std::uint64_t> Endpoint::waiting() noexcept {
 
 // Only with everything read: a packet that a killed owner had asked for counts as taken, and may lie here
 // still; then its frame is unread.
-void Endpoint::drain_doorbells() noexcept {
-  if (reader_.dry()) arrivals_.drain_doorbells(socket_.get());
+bool Endpoint::drain_doorbells() noexcept {
+  return !reader_.dry() || arrivals_.drain_doorbells(socket_.get());
 }
 
 bool Endpoint::announce_sleep(bool deep, bool for_room, bool ahead) noexcept {
   const Gate::Stay stay(gate_, nullptr);
   if (!stay) return false;
-  if (for_room) room_sleeper_.begin(ring::SleepState::on_socket, segment_->geometry().block_count / 2);
   // A queue that is not enabled waits for the hang-up alone, and its doorbells would fill the socket. While
   // replies are waited for they may: then the loop's look once a second finds them.
   const bool dry = reader_.dry();
+  if (deep && (dry || ahead) && !drain_doorbells()) return false;
+  if (for_room) room_sleeper_.begin(ring::SleepState::on_socket, segment_->geometry().block_count / 2);
   if (!dry && !ahead) return true;
-  if (deep) drain_doorbells();
   const bool scouts = !dry && scout_.dry();
   sleeper_fences_ = os::membarrier_registered();  // the caller's barrier is for both
   reader_sleeper_.announce(deep ? ring::SleepState::on_socket : ring::SleepState::on_futex, sleeper_fences_,

@@ -56,10 +56,12 @@ class WaitingPorts {
     // [L3] seq_cst fence; pairs with [S5], [S11], [C4]: as in the loop, where the barrier is refused.
     if (!fenced) std::atomic_thread_fence(std::memory_order_seq_cst);
     std::error_code refused;
-    if (all && first_ready() == npos && sleeper.nudges() == nudges) {
+    const bool sleeps = all && first_ready() == npos && sleeper.nudges() == nudges;
+    if (sleeps)
       refused = watch.sleep(sockets_, nudges, std::min(longest_ns, fenced ? kRearmNs : kUnfencedNs));
+    // Whoever floods one of them keeps the deaths of the others from nobody.
+    if (sleeps || !all)
       for (const auto& state : states_) state->used()->look_for_hang_up();
-    }
     for (const auto& state : states_) state->announce_awake();
     if (refused)
       throw PortError(refused, "wait_any(" + std::to_string(states_.size()) +

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <doctest/doctest.h>
 #include <functional>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -50,6 +52,19 @@ class Flood {
   std::atomic<std::uint64_t> sent_{0};
   std::thread thread_;
 };
+
+// Of the socket's queue, as its sender is charged for it.
+int untaken_bytes(HostilePeer& peer) {
+  int bytes = 0;
+  REQUIRE(::ioctl(peer.socket(), SIOCOUTQ, &bytes) == 0);
+  return bytes;
+}
+
+// Doorbells, or what has descriptors. How many bytes are charged for them.
+int queue(HostilePeer& peer, int count, const std::vector<int>& descriptors) {
+  for (int sent = 0; sent < count; ++sent) REQUIRE(peer.send(std::array{std::byte{1}}, descriptors));
+  return untaken_bytes(peer);
+}
 
 // Cut off; or the queue was seen empty for a moment, and the message comes without what it names. As long as
 // the closer's thread has not closed a foreign peer's descriptors there may be no room to look further, which
@@ -140,6 +155,63 @@ TEST_CASE("a flood at a sleeper costs no descriptor and does not keep it from it
   Flood flood(send);
   flood.wait_for_a_queueful();
   CHECK(channel.port1.receive_for(std::chrono::milliseconds(100)).status() == ReceiveStatus::timed_out);
+}
+
+TEST_CASE("of a flood a loop takes 16 doorbells before it looks at others, or one packet with descriptors") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  std::vector<int> descriptors;
+  int most_packets = 0;
+  SUBCASE("of doorbells") {
+    most_packets = 16;
+  }
+  SUBCASE("of packets with descriptors") {
+    descriptors.assign(253, 0);
+    most_packets = 1;
+  }
+  const int packet_bytes = queue(peer, 100, descriptors) / 100;
+  channel.port1.on_message([](MessageEvent&) {});
+  int before_bytes = untaken_bytes(peer);
+  const auto check_step = [&] {
+    const int bytes = untaken_bytes(peer);
+    CHECK(before_bytes - bytes <= most_packets * packet_bytes);
+    before_bytes = bytes;
+  };
+  static_cast<void>(channel.port1.native_handle());  // its loop would sleep now, and behind each dispatch()
+  check_step();
+  for (int turns = 0; turns < 200 && before_bytes >= packet_bytes; ++turns) {
+    static_cast<void>(channel.port1.dispatch());
+    check_step();
+  }
+  CHECK(before_bytes < packet_bytes);
+}
+
+TEST_CASE("of messages with descriptors a port gets one a turn") {
+  const PortCensus census;
+  MessageChannel channel;
+  for (int posted = 0; posted < 3; ++posted) {
+    FileDescriptor some(::dup(0));
+    channel.port2.post_message("plain");
+    channel.port2.post_message("with a descriptor", {.transfer = {some}});
+  }
+  int served = 0;
+  channel.port1.on_message([&](MessageEvent&) { ++served; });
+  for (const int then : {2, 4, 6}) {
+    static_cast<void>(EventLoop::current().poll());
+    CHECK(served == then);
+  }
+}
+
+TEST_CASE("a flood at one port keeps nobody who waits for several from the death of another's peer") {
+  const PortCensus census;
+  MessageChannel channel, other;
+  HostilePeer peer(std::move(channel.port2));
+  const int packet_bytes = queue(peer, 100, std::vector<int>(253, 0)) / 100;
+  { const PortHandle dies = std::move(other.port2).release(); }
+  const std::array waiting{&channel.port1, &other.port1};
+  CHECK(wait_any(waiting, kPatience) == 1);
+  CHECK(untaken_bytes(peer) >= 90 * packet_bytes);
 }
 
 TEST_CASE("a packet of any size and kind, with any number of descriptors, ends that channel at the most") {
