@@ -39,6 +39,7 @@ const std::vector<Question>& questions() {
       {"patterns", [](Report& report, const Plan&) { bench::measure_patterns(report); }, false},
       {"buffer", [](Report& report, const Plan&) { bench::measure_buffer(report); }, false},
       {"scale", [](Report& report, const Plan&) { bench::measure_scale(report); }, false},
+      {"hostile", [](Report& report, const Plan&) { bench::measure_hostile(report); }, false},
   };
   return all;
 }

@@ -24,6 +24,7 @@ void measure_create(Report& report);     // create, move, first message, reply
 void measure_values(Report& report);     // writing and reading, beside Boost, copies by hand and memcpy
 void measure_footprint(Report& report);  // of an idle channel
 void measure_scale(Report& report);      // many idle ports in a loop, one that floods, and listeners
+void measure_hostile(Report& report);    // a quiet port beside one whose peer is hostile
 void measure_patterns(Report& report);   // requests, coroutines, a sender that threads share
 
 // Of the machine alone: copies, page faults, system calls.
