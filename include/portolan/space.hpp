@@ -13,8 +13,9 @@
 namespace portolan {
 
 namespace port {
+class PortState;
 class Reservation;
-}
+}  // namespace port
 
 inline namespace v1 {
 
@@ -34,12 +35,21 @@ class PORTOLAN_API Space {
   /// InvalidStateError if there was a commit before, and what post_message throws for the list. After a throw
   /// everything is as it was and it may be tried again, but bytes() may stand at another address, with the
   /// same content in its first `written` bytes.
-  void commit(std::size_t written, PostOptions options = {});
+  void commit(std::size_t written) {
+    if (!published(written)) commit(written, PostOptions{});
+  }
+  void commit(std::size_t written, PostOptions options);
 
  private:
   friend class MessagePort;
+  Space(port::PortState& port, std::span<std::byte> bytes) noexcept;
   Space(std::unique_ptr<port::Reservation> reservation, std::span<std::byte> bytes) noexcept;
+  bool published(std::size_t written) noexcept;
+  void drop() noexcept;
+  void become_reservation();
 
+  // One of the two, until the commit: room where the ring's last message ends, which most are, or any other.
+  port::PortState* port_ = nullptr;
   std::unique_ptr<port::Reservation> reservation_;
   std::span<std::byte> bytes_;
 };

@@ -107,6 +107,8 @@ void MessagePort::throw_full(const char* call) const {
 }
 
 std::optional<Space> MessagePort::try_reserve(std::size_t bytes) {
+  if (std::byte* const room = state_ ? state_->open_space(bytes) : nullptr)
+    return Space(*state_, {room, bytes});
   const auto state = state_ ? state_ : std::make_shared<port::PortState>(port::Parcel{});
   auto reservation = std::make_unique<port::Reservation>(state, bytes, port::Writing::space);
   if (!reservation->has_space_for(bytes)) return std::nullopt;

@@ -179,6 +179,7 @@ void PortState::abandon() noexcept {
   earlier_.clear();
   if (endpoint_ != nullptr && (earlier_count_ != 0 || endpoint_->reader().pinned()))
     kept_by_events_ = shared_from_this();
+  if (writing() == Writing::space) kept_by_space_ = shared_from_this();
 }
 
 void PortState::release(std::uint64_t sequence, const std::byte* frame, std::uint32_t frame_bytes,

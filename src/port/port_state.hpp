@@ -122,6 +122,12 @@ class PortState final : public LoopSource,
   bool out_of_turn() const noexcept {
     return (writing_.load(std::memory_order_relaxed) & kOutOfTurn) != 0;  // [U3]
   }
+  // A Space where the last message ends; null: not there. What is written there is published, or has to
+  // become a Reservation.
+  std::byte* open_space(std::size_t bytes) noexcept;
+  [[nodiscard]] bool commit_space(const std::byte* room, std::size_t written) noexcept;
+  std::unique_ptr<Reservation> reservation_for_space(std::span<const std::byte> bytes);
+  void end_writing() noexcept;
   // The channel has just been made, by this thread.
   static void make_unshipped(const std::shared_ptr<PortState>& a, const std::shared_ptr<PortState>& b);
   // What is posted from now on comes after what other ports of this thread have posted. In use. Throws
@@ -350,6 +356,7 @@ class PortState final : public LoopSource,
   bool parcel_moving_ = false;
   bool close_wanted_ = false;  // by another thread, while the parcel was moving
   std::shared_ptr<PortState> kept_by_events_;
+  std::shared_ptr<PortState> kept_by_space_;
 
   std::shared_ptr<UnshippedChannel> unshipped_;  // null if it came from elsewhere
 

@@ -70,7 +70,7 @@ bool Reservation::has_space_for(std::size_t bytes) const noexcept {
 
 Reservation::~Reservation() {
   leave_ring();
-  port_->set_writing(Writing::nothing);
+  port_->end_writing();
 }
 
 // What was written in the ring's room stays readable until somebody writes there again.

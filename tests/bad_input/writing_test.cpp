@@ -2,9 +2,13 @@
 
 // Values that cannot be written, and what they may not do while they are: nothing is posted, nothing leaves.
 #include <boost/serialization/access.hpp>
+#include <cstring>
 #include <doctest/doctest.h>
 #include <functional>
+#include <optional>
 #include <stdexcept>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <portolan/values.hpp>
 
@@ -153,6 +157,79 @@ TEST_CASE("a Space may outlive its port, and is dropped then") {
   space->bytes()[4999] = std::byte{1};
   space->commit(5000);
   CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
+}
+
+TEST_CASE("a Space where the last message ends may outlive its port, be moved, and be dropped") {
+  const PortCensus census;
+  for (const bool committed : {true, false}) {
+    CAPTURE(committed);
+    MessageChannel channel;
+    std::optional<Space> space;
+    {
+      MessagePort port = std::move(channel.port1);
+      port.post_message("in use");
+      Space first = port.reserve(16);
+      Space second = std::move(first);
+      CHECK_THROWS_AS(first.commit(0), InvalidStateError);
+      space = std::move(second);
+    }
+    space->bytes()[15] = std::byte{1};
+    if (committed) space->commit(16);
+    space.reset();
+    CHECK(channel.port2.receive()->text() == "in use");
+    CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
+  }
+}
+
+TEST_CASE("a Space keeps what was written there, wherever its commit finds that it has to go") {
+  const PortCensus census;
+  MessageChannel channel, data, other;
+  MessagePort& port = channel.port1;
+  port.post_message("in use");
+  // Longer than what was reserved; with a list; after a post on another port of this thread.
+  Space space = port.reserve(5);
+  std::memcpy(space.bytes().data(), "hello", 5);
+  CHECK_THROWS_AS(port.post_message("second"), InvalidStateError);
+  CHECK_THROWS_AS(static_cast<void>(port.try_reserve(1)), InvalidStateError);
+  CHECK_THROWS_AS(space.commit(6), std::length_error);
+  space.commit(5, {.transfer = {data.port1}});
+  space = port.reserve(4);
+  std::memcpy(space.bytes().data(), "turn", 4);
+  other.port1.post_message("between");
+  space.commit(4);
+  CHECK_THROWS_AS(space.commit(4), InvalidStateError);
+  port.post_message("last");
+  CHECK(channel.port2.receive()->text() == "in use");
+  Received received = channel.port2.receive();
+  CHECK(received->text() == "hello");
+  CHECK(received->ports().size() == 1);
+  CHECK(channel.port2.receive()->text() == "turn");
+  CHECK(channel.port2.receive()->text() == "last");
+}
+
+TEST_CASE("a commit in a forked child is refused, and the parent's goes on") {
+  const PortCensus census;
+  MessageChannel channel;
+  channel.port1.post_message("in use");
+  Space space = channel.port1.reserve(4);
+  std::memcpy(space.bytes().data(), "mine", 4);
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      space.commit(4);
+    } catch (const InvalidStateError&) {
+      _exit(0);
+    } catch (...) {
+    }
+    _exit(1);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  space.commit(4);
+  CHECK(channel.port2.receive()->text() == "in use");
+  CHECK(channel.port2.receive()->text() == "mine");
+  CHECK(channel.port2.try_receive().status() == ReceiveStatus::empty);
 }
 
 TEST_CASE("a commit that finds no room for its ports says so, and works once the peer has read") {
