@@ -140,10 +140,10 @@ bool Endpoint::fall_asleep(ring::SleepState state, std::uint64_t at) noexcept {
 bool Endpoint::spin(std::int64_t deadline_ns) noexcept {
   const std::int64_t began_ns = os::monotonic_ns();
   const std::int64_t end_ns = began_ns + until(deadline_ns, began_ns, spin_budget_.nanoseconds());
-  while (os::monotonic_ns() < end_ns) {
+  for (std::int64_t now_ns = began_ns; now_ns < end_ns; now_ns = os::monotonic_ns()) {
     for (int looks = 0; looks < 16; ++looks) {
       look_away();
-      if (!reader_.dry()) return spin_budget_.paid_off(), true;
+      if (!reader_.dry()) return spin_budget_.paid_off(now_ns - began_ns), true;
     }
     if (peer_closed() || !usable()) return true;
   }
@@ -161,12 +161,15 @@ Endpoint::Wait Endpoint::wait_for_message(std::int64_t deadline_ns, const std::s
   if (!stay) return Wait::look_again;
   ThreadSleeper::Watch watch(sleeper);
   Wait woken = Wait::timed_out;
+  const std::int64_t began_ns = os::monotonic_ns();
   for (bool light = true;; light = false) {
     if (stop.stop_requested()) return Wait::stopped;
     if (deadline_ns != kForever && os::monotonic_ns() >= deadline_ns) return Wait::timed_out;
     woken =
         light ? light_sleep(deadline_ns, sleeper, nudges) : deep_sleep(deadline_ns, watch, sleeper, nudges);
-    if (woken != Wait::timed_out) return woken;
+    if (woken == Wait::timed_out) continue;
+    if (light) spin_budget_.slept(os::monotonic_ns() - began_ns);
+    return woken;
   }
 }
 

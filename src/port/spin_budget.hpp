@@ -19,11 +19,23 @@ class SpinBudget {
       return now_ns_;
     return ++skipped_ % kSkipsPerTry == 0 ? most_ns_ / 8 : 0;
   }
-  void paid_off() noexcept { now_ns_ = most_ns_; }
+  // Something came after so long. What comes at once says nothing of whether looking out for long pays: at
+  // the end of each burst it may not.
+  void paid_off(std::int64_t after_ns) noexcept {
+    if (now_ns_ == 0)
+      now_ns_ = most_ns_ / 8;
+    else if (after_ns > now_ns_ / 2)
+      now_ns_ = most_ns_;
+  }
   // Messages that keep coming later than this are not worth looking out for.
   void failed() noexcept {
     const std::int64_t less_ns = now_ns_ - now_ns_ / 8;
     now_ns_ = less_ns > most_ns_ / 8 ? less_ns : least_ns_;
+  }
+  // Woken after so long: soon enough, and looking out would have paid. On one CPU alone the peer ran only
+  // because this thread slept.
+  void slept(std::int64_t for_ns) noexcept {
+    if (least_ns_ != 0 && for_ns < most_ns_) now_ns_ = most_ns_;
   }
 
  private:
