@@ -13,7 +13,7 @@ inline namespace v1 {
 
 /// Who made the channel, as the kernel tells; a port that was handed on may be anybody else's by now.
 struct Peer {
-  std::uint32_t uid = 0;
+  std::uint32_t uid = 0;  ///< 4294967295: of a user that this process's user namespace does not know
   std::uint32_t gid = 0;
   std::uint32_t pid = 0;
 };

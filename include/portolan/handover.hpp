@@ -21,8 +21,9 @@ inline namespace v1 {
 ///
 /// Throws, and leaves the port the caller's and usable: DataCloneError if it is detached, closed or has an
 /// open reservation, or if it is an end of a Trust::same_user channel and the kernel does not say that the
-/// process at the other end (the one that connected, accepted or made the pair) has this process's uid;
-/// PortError if the kernel refuses: no such socket, nobody at the other end, too many descriptors in flight
+/// process at the other end (the one that connected, accepted or made the pair) has this process's uid,
+/// which it never says of a user that this user namespace does not know; PortError if the kernel refuses: no
+/// such socket, nobody at the other end, too many descriptors in flight
 /// (ETOOMANYREFS).
 PORTOLAN_API void send_port(int unix_socket, MessagePort&& port);
 /// The same, with what would be a PortError as a value.

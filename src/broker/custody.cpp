@@ -8,6 +8,7 @@
 #include <portolan/error.hpp>
 
 #include "os/local_socket.hpp"
+#include "os/user_database.hpp"
 #include "port/descriptor_access.hpp"
 
 namespace portolan::broker {
@@ -166,7 +167,7 @@ void Custody::drop(Connection& from, const wire::NamePacket& request) {
   wire::NamePacket done;
   done.kind = wire::NameKind::done;
   for (auto kept = kept_.begin(); kept != kept_.end();) {
-    const bool meant = kept->first.first == request.name && kept->second.uid == from.who.uid &&
+    const bool meant = kept->first.first == request.name && os::same_uid(kept->second.uid, from.who.uid) &&
                        (request.text.empty() || kept->first.second == request.text) &&
                        owners_.at(kept->second.owner).process->pid == from.process->pid;
     if (meant) ++done.code;
@@ -232,7 +233,7 @@ bool Custody::holds_for(const std::string& name) const noexcept {
 // An owner that executes another program stays the same process; its connection ends with the old program.
 bool Custody::ready_for(const Connection& successor, const std::string& name) const noexcept {
   for (auto kept = kept_.lower_bound({name, {}}); kept != kept_.end() && kept->first.first == name; ++kept) {
-    if (kept->second.uid != successor.who.uid) continue;
+    if (!os::same_uid(kept->second.uid, successor.who.uid)) continue;
     const Owner& owner = owners_.at(kept->second.owner);
     const bool executed = owner.process->pid == successor.process->pid && owner.connection == 0;
     if (!owner.ended && !executed) return false;
@@ -282,7 +283,7 @@ bool Custody::hand_over(Connection& successor, const Claim& claim) {
   const std::string& name = claim.request.name;
   for (auto kept = kept_.lower_bound({name, {}}); kept != kept_.end() && kept->first.first == name;) {
     const auto present = kept++;
-    if (present->second.uid != successor.who.uid) continue;
+    if (!os::same_uid(present->second.uid, successor.who.uid)) continue;
     const port::Custody found = look(present);
     if (port::closed_by_owner(present->second.parcel) || found == port::Custody::someone_elses) {
       let_go(present);

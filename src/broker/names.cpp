@@ -10,6 +10,7 @@
 
 #include "os/local_socket.hpp"
 #include "os/pause.hpp"
+#include "os/user_database.hpp"
 
 namespace portolan::broker {
 
@@ -182,7 +183,7 @@ void Names::introduce(Connection& from, const wire::NamePacket& request,
   if (owner == nullptr || found->second.generation != request.generation)
     return office_.refuse(from, request, std::errc::resource_unavailable_try_again,
                           "its listener has changed; ask for it again");
-  if (request.port->trust == wire::TrustLevel::same_user && owner->who.uid != from.who.uid)
+  if (request.port->trust == wire::TrustLevel::same_user && !os::same_uid(owner->who.uid, from.who.uid))
     return office_.refuse(
         from, request, std::errc::operation_not_permitted,
         "a port with Trust::same_user stays with its user; make a channel with Trust::foreign");

@@ -2,6 +2,8 @@
 
 #include "names/introduction.hpp"
 
+#include "os/user_database.hpp"
+
 namespace portolan::names {
 
 std::string inspect(Introduction& introduction, std::uint32_t own_uid) {
@@ -16,7 +18,8 @@ std::string inspect(Introduction& introduction, std::uint32_t own_uid) {
   if (wrong.empty()) wrong = port::read_header(introduction.parcel);
   if (wrong.empty() && port::describe(introduction.parcel) != port::describe(announced))
     wrong = "its segment is another one than was announced";
-  if (wrong.empty() && introduction.parcel.trust == Trust::same_user && introduction.peer.uid != own_uid)
+  if (wrong.empty() && introduction.parcel.trust == Trust::same_user &&
+      !os::same_uid(introduction.peer.uid, own_uid))
     wrong = "its channel has Trust::same_user, and the kernel says that uid " +
             std::to_string(introduction.peer.uid) + " is another one";
   return wrong;

@@ -9,6 +9,7 @@
 
 #include "names/attempt.hpp"
 #include "os/pause.hpp"
+#include "os/user_database.hpp"
 #include "port/port_access.hpp"
 #include "port/port_state.hpp"
 
@@ -82,7 +83,7 @@ std::optional<MessagePort> Attempt::hear(const wire::NamePacket& packet) {
 
 void Attempt::introduce(const wire::NamePacket& owner) {
   const port::NoForks no_forks;
-  const bool same_user = owner.uid == link_.own_uid() && link_.is_trusted();
+  const bool same_user = os::same_uid(owner.uid, link_.own_uid()) && link_.is_trusted();
   auto [mine, theirs] = port::make_channel(shape(same_user ? Trust::same_user : Trust::foreign));
   wire::NamePacket request;
   request.kind = wire::NameKind::introduce;

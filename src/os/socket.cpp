@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "os/refusal.hpp"
+#include "os/user_database.hpp"
 
 namespace portolan::os {
 namespace {
@@ -77,7 +78,7 @@ std::error_code peer_credentials(int socket, Credentials& out) noexcept {
   ucred found{};
   socklen_t size = sizeof found;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &found, &size) != 0) return last_error();
-  out = {found.pid, found.uid, found.gid};
+  out = {found.pid, known_uid(found.uid), found.gid};
   return {};
 }
 

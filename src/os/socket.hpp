@@ -92,6 +92,7 @@ struct Credentials {
 };
 
 /// Who connected this socket or made its pair: of a pair that was handed on, its maker and not its holder.
+/// The uid is known_uid()'s.
 [[nodiscard]] std::error_code peer_credentials(int socket, Credentials& out) noexcept;
 
 /// The socket's own number: equal for duplicates, different for the two ends. 0 if it cannot be asked.

@@ -3,9 +3,11 @@
 #include "os/user_database.hpp"
 
 #include <cerrno>
+#include <exception>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,7 +27,32 @@ std::optional<passwd> find_user(const std::string& name, std::vector<char>& spac
   return record;
 }
 
+constexpr std::uint32_t kOverflowUid = 65534;  // the kernel's, unless its fs.overflowuid was changed
+
+// Lines of: first uid in here, first one outside, how many.
+bool knows_all_users() {
+  constexpr std::uint64_t kUsers = 0xFFFF'FFFF;
+  const auto map = read_text("/proc/self/uid_map", 16 << 10);
+  if (!map) return false;
+  std::istringstream lines(*map);
+  std::uint64_t inside = 0, outside = 0, count = 0, known = 0;
+  while (lines >> inside >> outside >> count) known += count;
+  return known >= kUsers;
+}
+
 }  // namespace
+
+std::uint32_t known_uid(std::uint32_t told) noexcept {
+  if (told != kOverflowUid) return told;
+  const int saved = errno;
+  bool known = false;
+  try {
+    known = knows_all_users();
+  } catch (const std::exception&) {  // no memory
+  }
+  errno = saved;
+  return known ? told : kUnknownUid;
+}
 
 std::optional<std::uint32_t> uid_of_user(const std::string& name) {
   std::vector<char> space;
