@@ -4,6 +4,7 @@
 #include <csignal>
 #include <doctest/doctest.h>
 #include <filesystem>
+#include <string>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -75,6 +76,35 @@ TEST_CASE(
   CHECK(received->text() == "second");
   CHECK_FALSE(received->redelivered());
   CHECK(talks(killed.second, received->ports()[0]));
+}
+
+TEST_CASE(
+    "a message whose descriptors the kernel cuts off comes without them, and everything else is whole") {
+  const PortCensus census;
+  MessageChannel data;
+  MessagePort lost = post_with_port(data.port1, "cut off");
+  MessagePort next = post_with_port(data.port1, "whole");
+  rlimit whole{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &whole) == 0);
+  // There was room when the library looked, and then there is room for one of two.
+  system_calls().before_receive = [&whole] {
+    const int next_free = ::dup(0);
+    ::close(next_free);
+    const rlimit low{static_cast<rlim_t>(next_free) + 1, whole.rlim_max};
+    CHECK(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+  };
+  system_calls().after_receive = [&whole] { CHECK(::setrlimit(RLIMIT_NOFILE, &whole) == 0); };
+  Received received = data.port2.receive();
+  system_calls() = {};
+  REQUIRE(received);
+  CHECK(received->text() == "cut off");
+  CHECK_FALSE(received->is<std::string>());
+  for (const MessagePort& port : received->ports()) CHECK_FALSE(port.is_open());
+  CHECK(lost.receive().status() == ReceiveStatus::closed);
+  received = data.port2.receive();
+  CHECK(received->text() == "whole");
+  REQUIRE(received->ports().size() == 1);
+  CHECK(talks(next, received->ports()[0]));
 }
 
 TEST_CASE("a packet that is found in front of its time moves on with the port") {
