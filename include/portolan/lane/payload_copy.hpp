@@ -42,14 +42,11 @@ inline void copy_payload(void* to, const void* from, std::size_t bytes) noexcept
   std::memcpy(to, from, bytes);
 }
 
-/// The first and the last `Part` of what has between one and two of them.
-template <class Part>
+/// What has between one and two parts of that size: its first and its last.
+template <std::size_t kPartBytes>
 inline void copy_ends(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
-  Part first, last;
-  std::memcpy(&first, from, sizeof first);
-  std::memcpy(&last, from + bytes - sizeof last, sizeof last);
-  std::memcpy(to, &first, sizeof first);
-  std::memcpy(to + bytes - sizeof last, &last, sizeof last);
+  std::memcpy(to, from, kPartBytes);
+  std::memcpy(to + bytes - kPartBytes, from + bytes - kPartBytes, kPartBytes);
 }
 
 inline constexpr std::size_t kFewBytes = 64;
@@ -57,16 +54,12 @@ inline constexpr std::size_t kFewBytes = 64;
 /// Up to kFewBytes, of which only the program knows how many: a post has few instructions besides, and a call
 /// of memcpy is many.
 inline void copy_few(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
-  using Vector [[gnu::vector_size(16)]] = std::int64_t;
-  struct Vectors {
-    Vector each[2];
-  };
   // Else the compiler follows each branch with what it knows of the object, and warns of what never happens.
   asm("" : "+r"(to), "+r"(from));
-  if (bytes >= sizeof(Vectors)) return copy_ends<Vectors>(to, from, bytes);
-  if (bytes >= sizeof(Vector)) return copy_ends<Vector>(to, from, bytes);
-  if (bytes >= sizeof(std::uint64_t)) return copy_ends<std::uint64_t>(to, from, bytes);
-  if (bytes >= sizeof(std::uint32_t)) return copy_ends<std::uint32_t>(to, from, bytes);
+  if (bytes >= 32) return copy_ends<32>(to, from, bytes);
+  if (bytes >= 16) return copy_ends<16>(to, from, bytes);
+  if (bytes >= 8) return copy_ends<8>(to, from, bytes);
+  if (bytes >= 4) return copy_ends<4>(to, from, bytes);
   for (std::size_t at = 0; at < bytes; ++at) to[at] = from[at];
 }
 
