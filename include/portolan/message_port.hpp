@@ -356,10 +356,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
                                                  std::chrono::nanoseconds patience) {
     if (lanes_ != nullptr && (options == nullptr || options->transfer.empty())) [[likely]] {
       if (std::byte* const room = lanes_->room(bytes.size())) [[likely]] {
-        if (!__builtin_constant_p(bytes.size()) && bytes.size() <= lane::kFewBytes)
-          lane::copy_few(room, bytes.data(), bytes.size());
-        else
-          lane::copy_payload(room, bytes.data(), bytes.size());
+        lane::copy_message(room, bytes.data(), bytes.size());
         if (lanes_->publish(lane::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
                                                        static_cast<unsigned>(format), false, false)))
             [[unlikely]]

@@ -49,10 +49,7 @@ inline void copy_ends(std::byte* to, const std::byte* from, std::size_t bytes) n
   std::memcpy(to + bytes - kPartBytes, from + bytes - kPartBytes, kPartBytes);
 }
 
-inline constexpr std::size_t kFewBytes = 64;
-
-/// Up to kFewBytes, of which only the program knows how many: a post has few instructions besides, and a call
-/// of memcpy is many.
+/// Up to 64.
 inline void copy_few(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
   // Else the compiler follows each branch with what it knows of the object, and warns of what never happens.
   asm("" : "+r"(to), "+r"(from));
@@ -61,6 +58,16 @@ inline void copy_few(std::byte* to, const std::byte* from, std::size_t bytes) no
   if (bytes >= 8) return copy_ends<8>(to, from, bytes);
   if (bytes >= 4) return copy_ends<4>(to, from, bytes);
   for (std::size_t at = 0; at < bytes; ++at) to[at] = from[at];
+}
+
+/// What is posted. Of a few bytes of which the compiler does not know how many, without a call: a post has
+/// few instructions besides.
+[[gnu::always_inline]] inline void copy_message(std::byte* to, const std::byte* from,
+                                                std::size_t bytes) noexcept {
+  if (!__builtin_constant_p(bytes) && bytes <= 64)
+    copy_few(to, from, bytes);
+  else
+    copy_payload(to, from, bytes);
 }
 
 }  // namespace lane
