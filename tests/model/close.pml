@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// An endpoint ends: its owner closes it, or is killed at any step, also in the middle of a close or while another
-// thread is moving it, and one of two holders of duplicates goes on for it. The peer reads on, and tells `close` once.
+// An endpoint ends: its owner closes it, or is killed with all its threads at any step, also in the middle of a close or
+// of a move, and one of two holders of duplicates goes on for it. The peer reads on, and tells `close` once.
 //
 // The owner's stores become visible late: in order (TSO), or with -DWEAK a relaxed store out of order. A system call
 // comes after them. A packet with a port lies in the own queue: it goes with the last duplicate, or when it is drained.
@@ -31,18 +31,18 @@
 #define SHUT   3
 #define GONE   4                   // moved away
 
-#define FIRST 2
+#define FIRST 2                    // generations: of the owner, and of whoever goes on for it
+#define ADOPTED 4
 
 byte word[2];                      // in the segment: messages published, and the reason of a close
 byte generation = FIRST;
 byte posted;
 byte status = OPEN;
 byte copies = 3;                   // of the socket: the owner's, and one of each holder
-bit queued = 1, hung_up, dead, adopted, finished;
-byte kills = KILLS, told, shut_count;
+bit has_copy = 1;                  // the owner, of the socket; not once it has closed it or sent it away
+bit queued = 1, hung_up, killed, dead, adopted, finished;
+byte told, shut_count;
 chan stores = [3] of { byte, byte };
-
-#define MAYBE_KILLED  if :: atomic { kills > 0 -> kills--; goto killed } :: skip fi
 
 active proctype Memory() {
   byte value;
@@ -63,87 +63,96 @@ inline let_go_of_copy() {
   atomic { copies--; if :: copies == 0 -> queued = 0; hung_up = 1 :: else fi }
 }
 
-// What the closer does; `first` says whether it is the one.
-inline begin_close(first) {
-#ifdef NO_REASON_FIRST
-  atomic { empty(stores); hung_up = 1 };
-  stores!CLOSED,1;
-#else
-  stores!CLOSED,1;
-  MAYBE_KILLED;
-  atomic { empty(stores); hung_up = 1 };
-#endif
-  MAYBE_KILLED
+inline let_go_of_own_copy() {
+  atomic { has_copy = 0; copies--; if :: copies == 0 -> queued = 0; hung_up = 1 :: else fi }
 }
+
+// Of one process: whoever goes on for a killed one begins anew.
 inline finish_close() {
   atomic { shut_count++; assert(shut_count == 1) };
 #ifndef NO_DRAIN
   queued = 0;
 #endif
-  atomic { empty(stores); finished = 1 };
-  let_go_of_copy()
+  atomic { empty(stores); finished = 1 }
+}
+inline close_endpoint() {
+#ifdef NO_REASON_FIRST
+  atomic { empty(stores); hung_up = 1 };
+  stores!CLOSED,1;
+#else
+  stores!CLOSED,1;
+  atomic { empty(stores); hung_up = 1 };
+#endif
+  finish_close();
+  let_go_of_own_copy()
+}
+
+// From `killed` on no thread of the owner's process takes a step; what it has stored becomes visible before it counts
+// as dead.
+active proctype Killer() {
+  if
+  :: KILLS > 0 ->
+     killed = 1;
+     atomic { empty(stores); shut_count = 0; dead = 1 };
+     if :: has_copy -> let_go_of_own_copy() :: else fi
+  :: skip
+  fi
 }
 
 active proctype Owner() {
   bit first;
-  do
-  :: posted < N -> MAYBE_KILLED; atomic { posted++; stores!HEADER,posted }
-  :: posted == N -> break
-  od;
-  MAYBE_KILLED;
+  {
+    do
+    :: atomic { posted < N && nfull(stores) -> posted++; stores!HEADER,posted }
+    :: posted == N -> break
+    od;
 #ifdef MOVES
-  // Sent, and adopted by another process at once; or refused by the kernel.
-  atomic { if :: status == OPEN -> status = MOVING; first = 1 :: else fi };
-  if
-  :: first ->
-     first = 0;
-     if
-     :: atomic { empty(stores); adopted = 1; copies++; status = GONE };
-        let_go_of_copy();
-        goto gone
-     :: atomic { if :: status == CLOSING -> status = SHUT; first = 1 :: else -> status = OPEN fi }
-        if :: first -> begin_close(first); finish_close(); goto gone :: else fi
-     fi
-  :: else
-  fi;
+    // Sent, and adopted by another process at once; or refused by the kernel.
+    atomic { if :: status == OPEN -> status = MOVING; first = 1 :: else fi };
+    if
+    :: first ->
+       first = 0;
+       if
+       :: atomic { empty(stores); generation = ADOPTED; adopted = 1; copies++; status = GONE };
+          let_go_of_own_copy()
+       :: atomic { if :: status == CLOSING -> status = SHUT; first = 1 :: else -> status = OPEN fi };
+          if :: first -> close_endpoint(); first = 0 :: else fi
+       fi
+    :: else
+    fi;
 #endif
 #ifdef NO_ONE_CLOSER
-  first = (status == OPEN);
-  status = SHUT;
+    first = (status == OPEN);
+    status = SHUT;
 #else
-  atomic { first = (status == OPEN); if :: first -> status = SHUT :: else fi };
+    atomic { first = (status == OPEN); if :: first -> status = SHUT :: else fi };
 #endif
-  if :: first -> begin_close(first); finish_close() :: else fi;
-  goto gone;
-killed:
-  atomic { empty(stores); dead = 1 };
-  let_go_of_copy();
-gone:
-  skip
+    if :: first -> close_endpoint() :: else fi
+  } unless { killed }
 }
 
 #ifdef MOVES
 // Another thread of the owner's process.
 active proctype OtherCloser() {
   bit first;
-  posted == N;
+  {
+    posted == N;
 #if defined(NO_ONE_CLOSER)
-  first = (status == OPEN);
-  status = SHUT;
+    first = (status == OPEN);
+    status = SHUT;
 #elif defined(NO_WAIT_FOR_MOVER)
-  atomic { first = (status == OPEN || status == MOVING); if :: first -> status = SHUT :: else fi };
+    atomic { first = (status == OPEN || status == MOVING); if :: first -> status = SHUT :: else fi };
 #else
-  atomic {
-    if
-    :: status == OPEN -> status = SHUT; first = 1
-    :: status == MOVING -> status = CLOSING
-    :: else
-    fi
-  };
+    atomic {
+      if
+      :: status == OPEN -> status = SHUT; first = 1
+      :: status == MOVING -> status = CLOSING
+      :: else
+      fi
+    };
 #endif
-  if :: first -> begin_close(first); finish_close() :: else fi;
-killed:
-  skip
+    if :: first -> close_endpoint() :: else fi
+  } unless { killed }
 }
 #endif
 
@@ -152,12 +161,12 @@ proctype Holder() {
   bit won;
   if
   :: dead ->
-     atomic { won = (generation == FIRST); if :: won -> generation = FIRST + 2 :: else fi };
+     atomic { won = (generation == FIRST); if :: won -> generation = ADOPTED :: else fi };
      if
      :: won ->
 #ifndef NO_ADOPTER_FINISHES
         if
-        :: word[CLOSED] != 0 -> hung_up = 1; finish_close()
+        :: word[CLOSED] != 0 -> hung_up = 1; finish_close(); let_go_of_copy()
         :: else -> adopted = 1
         fi
 #else
