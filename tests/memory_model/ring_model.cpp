@@ -2,9 +2,10 @@
 
 // The ring's own code under the language's memory model, which allows more than any x86 does: as it is
 // written no order of events is found in which something goes wrong; with one order left out, one is.
-//   usage: PROGRAM ROOT [ROUNDS [SWITCHES]]
-// ROUNDS multiplies the executions, which are drawn from fixed seeds; with SWITCHES, what holds is also
-// searched in all executions of the shorter scenarios with so many switches of threads, or fewer.
+//   usage: PROGRAM ROOT [ROUNDS [SWITCHES [FIRST]]]
+// ROUNDS multiplies the executions, which are drawn from seeds that count from FIRST, or from 1; with
+// SWITCHES, what holds is also searched in all executions of the shorter scenarios with so many switches of
+// threads, or fewer; 0 is none.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +23,7 @@ using namespace portolan::testing;
 struct Search {
   rl::iteration_t executions;  // at random
   unsigned switches = 0;       // else all that have no more than so many of them, of threads
+  rl::iteration_t first = 1;   // of those at random
 };
 
 template <class Scenario>
@@ -33,12 +35,14 @@ bool holds(Search search, std::string& said) {
   params.search_type =
       search.switches == 0 ? rl::random_scheduler_type : rl::fair_context_bound_scheduler_type;
   params.context_bound = search.switches;
-  params.iteration_count = search.executions;
+  const rl::iteration_t first = search.switches == 0 ? search.first : 1;
+  if (first != 1) params.initial_state = std::to_string(first);
+  params.iteration_count = first + search.executions - 1;
   params.execution_depth_limit = 20'000;
   params.collect_history = history;
   params.output_history = true;  // else it runs what failed once more
   const bool held = rl::simulate<Scenario>(params);
-  said = std::to_string(params.stop_iteration) + " executions";
+  said = std::to_string(params.stop_iteration - first + 1) + " executions";
   if (!held) said += std::string(", then: ") + rl::test_result_str(params.test_result);
   return held;
 }
@@ -86,13 +90,14 @@ bool run(const std::filesystem::path& root, const Scenario& scenario, rl::iterat
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 2) return std::fprintf(stderr, "usage: %s ROOT [ROUNDS [SWITCHES]]\n", arguments[0]), 2;
+  if (count < 2) return std::fprintf(stderr, "usage: %s ROOT [ROUNDS [SWITCHES [FIRST]]]\n", arguments[0]), 2;
   const rl::iteration_t rounds = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1;
   const auto switches = static_cast<unsigned>(count > 3 ? std::atoi(arguments[3]) : 0);
-  const Scenario within{"within an extent", holds<WithinAnExtent>, {5'000}};
-  const Scenario over{"over blocks", holds<OverBlocks>, {5'000}};
-  const Scenario waking{"waking", holds<Waking>, {5'000}};
-  const Scenario telling{"telling", holds<Telling>, {2'000}};
+  const rl::iteration_t first = count > 4 ? std::strtoull(arguments[4], nullptr, 10) : 1;
+  const Scenario within{"within an extent", holds<WithinAnExtent>, {5'000, 0, first}};
+  const Scenario over{"over blocks", holds<OverBlocks>, {5'000, 0, first}};
+  const Scenario waking{"waking", holds<Waking>, {5'000, 0, first}};
+  const Scenario telling{"telling", holds<Telling>, {2'000, 0, first}};
   const std::array<Weakening, 11> weakenings{{
       {"W2", &within},
       {"R1", &within},

@@ -6,7 +6,8 @@ usage: soak.py BUILD [MODE...] [--for DURATION] [--seed N] [--json FILE] | soak.
 
 DURATION is a number of seconds, or 90s, 25m, 2h; the programs of a mode take turns until it is over, each at least
 once. The last lines are what was counted and "N passed, N failed"; --json FILE keeps them with commit, seed, duration
-and machine. A doctest program counts one for each case that it has run, anything else counts one.
+and machine. A doctest program counts one for each case that it has run, the proofs one for each run of a model or a
+scenario, anything else counts one.
 """
 import argparse
 import collections
@@ -44,6 +45,10 @@ COPIES = 2 * len(os.sched_getaffinity(0))
 KILLS_A_SECOND = 20
 # Likewise of each copy, one for each processor: less than half of that second.
 OPERATIONS_A_SECOND = 1_000_000
+MODELS = "tests/model/run.py"
+PATIENCE_OF_A_MODEL_S = 7200
+# As many times the executions that CI has; all of one seed, and less than a million of each scenario.
+EXECUTIONS = 100
 MODES = {
     "crash": [
         doctest(CRASH, "a thousand kills*", copies=COPIES, PORTOLAN_KILLS="{kills}"),
@@ -98,7 +103,13 @@ MODES = {
         Program("portoland"),
         Program(NAMES),
     ],
+    "proofs": [
+        Program(MODELS, ("--seconds", str(PATIENCE_OF_A_MODEL_S))),
+        Program("tests/memory_model/ring-model", (str(ROOT), str(EXECUTIONS), "0", "{first}")),
+    ],
 }
+# A round of the proofs takes half an hour and is the same each time but for the executions' seeds.
+ALL = [mode for mode in MODES if mode != "proofs"]
 
 SUMMARY = re.compile(r"^\[doctest\] test cases: *\d+ \| *(\d+) passed \| *(\d+) failed", re.M)
 KILLED_IN = re.compile(r"^killed in (.*)$", re.M)
@@ -109,6 +120,29 @@ BROKERS = re.compile(r"(\d+) brokers killed, (\d+) answers, (\d+) met, (\d+) par
 
 HOSTILE = re.compile(r"^(\d+) hostile operations in (\d+) scripts", re.M)
 SCRIBBLED = re.compile(r"(\d+) channels, (\d+) stores and (\d+) holes in them, \d+ messages of their own; (\d+) calls")
+
+# A line of run.py or of ring-model: what held or was noticed, and with which outcome.
+PROOF = re.compile(r"^(ok|FAIL) +(?:[\d.]+ s +)?(.*?): (.*)$", re.M)
+STATES = re.compile(r"(\d+) states")
+EXECUTED = re.compile(r"(\d+) executions")
+LEFT_OUT = re.compile(r" without ")
+
+
+def proofs_of(output):
+    """Each run of a model or a scenario, with its outcome."""
+    return [{"run": name, "outcome": said, "as expected": word == "ok"} for word, name, said in PROOF.findall(output)]
+
+
+def count_proofs(output, counts):
+    for proof in proofs_of(output):
+        states, executed = STATES.search(proof["outcome"]), EXECUTED.search(proof["outcome"])
+        left_out = LEFT_OUT.search(proof["run"])
+        counts["states of models"] += int(states.group(1)) if states else 0
+        if executed and not left_out:
+            counts["executions under the memory model"] += int(executed.group(1))
+        if proof["as expected"]:
+            what = "memory orders" if executed else "rules"
+            counts[f"{what} left out, and noticed" if left_out else "scenarios that hold" if executed else "models that hold"] += 1
 
 
 def counted(output):
@@ -139,6 +173,7 @@ def counted(output):
     for operations, scripts in HOSTILE.findall(output):
         counts["hostile operations on the ring"] += int(operations)
         counts["hostile scripts"] += int(scripts)
+    count_proofs(output, counts)
     for channels, stores, holes, calls in SCRIBBLED.findall(output):
         counts["channels scribbled over"] += int(channels)
         counts["hostile stores"] += int(stores)
@@ -150,6 +185,8 @@ def counted(output):
 def outcome(output, code):
     """(passed, failed) of one run."""
     cases = SUMMARY.findall(output)
+    if not cases and (proofs := [proof["as expected"] for proof in proofs_of(output)]):
+        return proofs.count(True), max(proofs.count(False), code != 0)
     if not cases:
         return (1, 0) if code == 0 else (0, 1)
     passed = sum(int(case[0]) for case in cases)
@@ -159,12 +196,15 @@ def outcome(output, code):
 
 def command_of(build, program, seed, round_number, seconds):
     fill = {"seed": seed, "round": round_number, "kills": max(500, round(seconds * KILLS_A_SECOND)),
-            "operations": round(seconds * OPERATIONS_A_SECOND)}
+            "operations": round(seconds * OPERATIONS_A_SECOND), "first": seed * 1_000_000}
     environment = {name: value.format(**fill) for name, value in program.environment.items()}
     if program.name == "portoland":
         script = ROOT / "tests/daemon/portoland_test.py"
         return [sys.executable, script, build / "daemon/portoland", ROOT / "daemon/portoland.8"], environment
-    return [build / program.name, *(argument.format(**fill) for argument in program.arguments)], environment
+    arguments = [argument.format(**fill) for argument in program.arguments]
+    if program.name == MODELS:
+        return [sys.executable, ROOT / MODELS, *arguments], environment
+    return [build / program.name, *arguments], environment
 
 
 def run(build, program, seed, round_number, seconds):
@@ -180,7 +220,7 @@ def run_one(build, program, seed, round_number, seconds):
     command, environment = command_of(build, program, seed, round_number, seconds)
     try:
         result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
-                                timeout=3600, stdin=subprocess.DEVNULL, env=os.environ | environment)
+                                timeout=6 * 3600 if program.name == MODELS else 3600, stdin=subprocess.DEVNULL, env=os.environ | environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         return 0, 1, str(error)
     output = result.stdout + result.stderr
@@ -189,7 +229,7 @@ def run_one(build, program, seed, round_number, seconds):
 
 def turns(build, modes, seconds, seed):
     passed = failed = 0
-    counts, programs, figures = collections.Counter(), {}, []
+    counts, programs, figures, proofs = collections.Counter(), {}, [], []
     began = time.monotonic()
     round_number = 0
     while round_number == 0 or time.monotonic() - began < seconds:
@@ -197,7 +237,7 @@ def turns(build, modes, seconds, seed):
             for program in MODES[mode]:
                 if round_number > 0 and time.monotonic() - began >= seconds:
                     break
-                said = [word for word in program.arguments if not word.startswith("--seed")]
+                said = [word for word in program.arguments if not word.startswith("--seed") and word != str(ROOT)]
                 said += [f"{name}={value}" for name, value in program.environment.items()]
                 name = " ".join([mode, pathlib.Path(program.name).name, *said])
                 started = time.monotonic()
@@ -211,6 +251,8 @@ def turns(build, modes, seconds, seed):
                     row[key] = round(row[key] + value, 1)
                 if program.name.endswith("/death") and round_number == 0 and now_failed == 0:
                     figures = json.loads(output)
+                if mode == "proofs" and round_number == 0:
+                    proofs += proofs_of(output)
                 if now_failed:
                     print(f"failed: {name}, seed {seed + round_number}, round {round_number}\n{output[-4000:]}")
                 else:
@@ -219,7 +261,7 @@ def turns(build, modes, seconds, seed):
     report = {"modes": modes, "seed": seed, "rounds": round_number,
               "seconds": round(time.monotonic() - began), "passed": passed, "failed": failed,
               "counts": dict(sorted(counts.items())), "programs": programs}
-    return report | ({"death": figures} if figures else {})
+    return report | ({"death": figures} if figures else {}) | ({"proofs": proofs} if proofs else {})
 
 
 def machine():
@@ -253,6 +295,14 @@ def selftest():
     assert counts["killed in post"] == 2 and counts["system calls refused"] == 5, counts
     assert counts["hostile operations on the ring"] == 70, counts
     assert outcome(said, 1) == (4, 1) and outcome(said.replace("1 failed", "0 failed"), 1) == (4, 1)
+    proved = ("ok      2.5 s  a.pml clean -DN=2: holds, 11419 states\nFAIL    0.5 s  a.pml without NO_X: holds, 20 states\n"
+              "ok   waking           as written: 5000 executions\n     its accesses: A1\n"
+              "ok   waking           without the order of S1: 42 executions, then: USER ASSERT FAILED\n")
+    counts = counted(proved)
+    assert counts["states of models"] == 11439 and counts["models that hold"] == 1, counts
+    assert counts["executions under the memory model"] == 5000 and counts["memory orders left out, and noticed"] == 1, counts
+    assert "rules left out, and noticed" not in counts and outcome(proved, 1) == (3, 1)
+    assert outcome(proved.replace("FAIL", "ok  "), 0) == (4, 0) and outcome(proved.replace("FAIL", "ok  "), 1) == (4, 1)
     assert outcome("", 0) == (1, 0) and outcome("", 1) == (0, 1)
     assert duration("25m") == 1500 and duration("7") == 7
     for programs in MODES.values():
@@ -268,12 +318,12 @@ def main():
         return selftest()
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("mode", nargs="*", help=f"of {', '.join(MODES)}; all, which is also what none means")
+    parser.add_argument("mode", nargs="*", help=f"of {', '.join(MODES)}; all, which is all but the last and also what none means")
     parser.add_argument("--for", dest="seconds", type=duration, default=60)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31) + 1)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_intermixed_args()
-    modes = list(MODES) if not options.mode or options.mode == ["all"] else options.mode
+    modes = ALL if not options.mode or options.mode == ["all"] else options.mode
     if unknown := set(modes) - set(MODES):
         parser.error(f"no mode {' '.join(unknown)}; there are {', '.join(MODES)}, all")
     report = {"commit": commit(), "date": datetime.date.today().isoformat(), "machine": machine()}
