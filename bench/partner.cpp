@@ -2,11 +2,13 @@
 
 #include "partner.hpp"
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <stdexcept>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@ Partner::Partner(const std::function<void()>& body) : exceptions_(std::uncaught_
   if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ != 0) return;
   try {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     pin_to(1);
     body();
     _exit(0);
