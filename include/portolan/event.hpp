@@ -37,7 +37,7 @@ class PORTOLAN_API Event {
  public:
   /// An event of the user's own, to be given to EventTarget::dispatch_event, any number of times.
   explicit Event(std::string type, EventInit init = {});
-  virtual ~Event() {
+  [[gnu::always_inline]] virtual ~Event() {
     if (user_made_ != nullptr) [[unlikely]]
       forget(user_made_);
   }

@@ -108,7 +108,7 @@ class PORTOLAN_API MessageContent {
     trusted_ = other.trusted_;
     return *this;
   }
-  ~MessageContent() {
+  [[gnu::always_inline]] ~MessageContent() {
     if (enclosures_ != nullptr) close(enclosures_);
   }
 
@@ -197,8 +197,8 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
   explicit MessageEvent(std::string_view type = "message") noexcept : Event(LibraryMade{type}) {}
   // What is out of the ordinary gets values, not this: so an event that is only looked at has no address, and
   // the compiler keeps it in registers.
-  void end() noexcept {
-    if (lanes_ != nullptr && !lanes_->take_back(sequence_))
+  [[gnu::always_inline]] void end() noexcept {
+    if (lanes_ != nullptr && !lanes_->take_back(sequence_, frame_bytes_))
       let_go(*std::exchange(lanes_, nullptr), sequence_, {frame_, frame_bytes_},
              std::exchange(enclosures_, nullptr));
   }

@@ -155,14 +155,14 @@ class PORTOLAN_API MessagePort final : public EventTarget {
 
   /// The next message; waits for it. Throws PortError if the kernel has no descriptors for the message's
   /// ports, or no memory: then the message stays, and a later call gets it.
-  [[nodiscard]] Received receive() {
+  [[nodiscard, gnu::always_inline]] Received receive() {
     lane::Loan loan;
     if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
       return Received(loan, *lanes_);
     Received waited = wait();
     return Received(std::move(waited));
   }
-  [[nodiscard]] Received try_receive() {
+  [[nodiscard, gnu::always_inline]] Received try_receive() {
     lane::Loan loan;
     if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
       return Received(loan, *lanes_);

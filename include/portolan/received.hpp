@@ -36,7 +36,8 @@ class Received {
     outcome_ = std::exchange(other.outcome_, ReceiveStatus::empty);
     return *this;
   }
-  ~Received() = default;
+  // Called out of line in a path of exceptions, it would put the event into memory.
+  [[gnu::always_inline]] ~Received() {}
 
   [[nodiscard]] explicit operator bool() const noexcept { return outcome_ == ReceiveStatus::message; }
   [[nodiscard]] ReceiveStatus status() const noexcept { return outcome_; }

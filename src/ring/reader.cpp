@@ -41,9 +41,9 @@ bool Reader::open(Run run) noexcept {
   // [P4] relaxed; pairs with [P1]: nobody else knows the extent yet.
   extent_->holders.store(1, std::memory_order_relaxed);
   begin_ = memory.data();
-  end_ = begin_ + memory.size();
+  last_ = begin_ + memory.size() - kHeaderBytes;
   next_ = begin_ + kExtentHeadBytes;
-  extent_word_ = Location(run, 0).word();
+  place_base_ = Location(run, 0).word() - reinterpret_cast<std::uintptr_t>(begin_) / 8;
   return true;
 }
 
@@ -64,7 +64,7 @@ Reader::Look Reader::look_closer(FrameHeader header, Frame& frame) noexcept {
     after_jump_ = false;
     return found;
   }
-  if (!fits(header)) return Look::violation;
+  if (!fits(next_, header)) return Look::violation;
   describe(header, frame);
   if (header.kind() == Kind::message) return Look::message;
   const bool endless = marks_in_a_row_ >= kMostMarksInARow && marks_behind_count_ == taken_count();

@@ -73,7 +73,7 @@ class Reader : public lane::ReadCursor {
   // lies in them, and would be another transfer between the processors, after the header's.
   void prefetch_frame() const noexcept {
     constexpr std::ptrdiff_t kLine = 64;
-    if (end_ - next_ < 3 * kLine) return;
+    if (last_ - next_ < 3 * kLine) return;
     __builtin_prefetch(next_ + kLine);
     __builtin_prefetch(next_ + 2 * kLine);
   }
@@ -83,7 +83,7 @@ class Reader : public lane::ReadCursor {
   // Looks at the next frame, following a JUMP to it. Takes nothing.
   Look look(Frame& frame) noexcept {
     const FrameHeader header{header_at(next_).load(std::memory_order_acquire)};  // [R1]
-    if (header.plain_message() && fits(header)) [[likely]] {
+    if (header.plain_message() && fits(next_, header)) [[likely]] {
       describe(header, frame);
       return Look::message;
     }
@@ -92,7 +92,7 @@ class Reader : public lane::ReadCursor {
   // The same in a word or two, for a message that needs no closer look. False: it may still be one.
   bool look_plain(Frame& frame) const noexcept {
     const FrameHeader header{header_at(next_).load(std::memory_order_acquire)};  // [R1]
-    if (!header.plain_message() || !fits(header) || redelivered(taken_count())) return false;
+    if (!header.plain_message() || !fits(next_, header) || redelivered(taken_count())) return false;
     describe(header, frame);
     return true;
   }

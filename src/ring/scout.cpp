@@ -9,7 +9,7 @@ void Scout::keep_up() noexcept {
   if (next_ != nullptr && sequence_ > reader_->taken_count()) return;
   sequence_ = reader_->taken_count();
   begin_ = reader_->begin_;
-  end_ = reader_->end_;
+  last_ = reader_->last_;
   next_ = reader_->next_;
   run_ = reader_->extent_->run;
   frames_ = 0;
@@ -27,7 +27,7 @@ Reader::Look Scout::follow(Run run) noexcept {
   if (memory.empty()) return Reader::Look::refused;
   run_ = run;
   begin_ = memory.data();
-  end_ = begin_ + memory.size();
+  last_ = begin_ + memory.size() - kHeaderBytes;
   next_ = begin_ + kExtentHeadBytes;
   return Reader::Look::message;
 }
@@ -48,8 +48,7 @@ Reader::Look Scout::look(Reader::Frame& frame) noexcept {
       continue;
     }
     after_jump = false;
-    if (header.frame_bytes() + kHeaderBytes > static_cast<std::uint64_t>(end_ - next_))
-      return Reader::Look::violation;
+    if (header.frame_bytes() > static_cast<std::uint64_t>(last_ - next_)) return Reader::Look::violation;
     frame = {header, next_ + kHeaderBytes, nullptr, sequence_,
              static_cast<std::uint64_t>(next_ - begin_) + header.frame_bytes()};
     next_ += header.frame_bytes();

@@ -36,7 +36,7 @@ class Scout {
 
   Reader* reader_;
   std::byte* begin_ = nullptr;
-  std::byte* end_ = nullptr;
+  std::byte* last_ = nullptr;
   std::byte* next_ = nullptr;
   Run run_ = kFirstExtent;
   std::uint64_t sequence_ = 0;  // of the next message

@@ -50,10 +50,10 @@ class Lanes {
     return standing != nullptr && standing->usable() && reader_->lend(loan);
   }
   /// What was lent is done with. False: somebody else has to be told, too.
-  [[nodiscard]] bool take_back(std::uint64_t sequence) const noexcept {
+  [[nodiscard]] bool take_back(std::uint64_t sequence, std::uint32_t payload_bytes) const noexcept {
     const Standing* const standing = taking_.load(std::memory_order_relaxed);  // [Q9]
     return standing != nullptr && standing->same_process() && standing->owned() &&
-           reader_->take_back(sequence);
+           reader_->take_back(sequence, payload_bytes);
   }
 
   [[nodiscard]] port::PortState& port() const noexcept { return *port_; }

@@ -53,7 +53,7 @@ class ReadCursor {
     std::byte* const place = next_;
     // [R1] acquire; pairs with [W1], [W2], [W7], [W8], [W18]: the payload is visible behind its header.
     const FrameHeader header{header_at(place).load(std::memory_order_acquire)};
-    if (!header.plain_message() || lent_ != kNothing || !fits(header)) return false;
+    if (!header.plain_message() || lent_ != kNothing || !fits(place, header)) return false;
     loan = {header, place + kHeaderBytes, passed_count_};
     lent_ = header.word();
     next_ = place + header.frame_bytes();
@@ -61,12 +61,11 @@ class ReadCursor {
     return true;
   }
 
-  /// The message of that sequence is done with, if it is the one that is lent. False: it is pinned.
-  [[nodiscard]] bool take_back(std::uint64_t sequence) noexcept {
-    const std::uint64_t lent = lent_;
-    if (sequence != passed_count_ || lent == kShut) return false;
+  /// The message of that sequence and size is done with, if it is the one that is lent. False: it is pinned.
+  [[nodiscard]] bool take_back(std::uint64_t sequence, std::uint32_t payload_bytes) noexcept {
+    if (sequence != passed_count_ || lent_ == kShut) return false;
     lent_ = kNothing;
-    pass_to(sequence + 1, passed_bytes_ + FrameHeader{lent}.payload_bytes(), place_word());
+    pass_to(sequence + 1, passed_bytes_ + payload_bytes, place_word());
     return true;
   }
 
@@ -79,12 +78,14 @@ class ReadCursor {
   static constexpr std::uint64_t kNothing = 0;
   static constexpr std::uint64_t kShut = ~std::uint64_t{0};
 
-  [[nodiscard]] bool fits(FrameHeader header) const noexcept {
-    return header.frame_bytes() + kHeaderBytes <= static_cast<std::uint64_t>(end_ - next_);
+  [[nodiscard]] bool fits(const std::byte* place, FrameHeader header) const noexcept {
+    // As numbers: what a header says may lead out of the extent.
+    return reinterpret_cast<std::uintptr_t>(place) + header.frame_bytes() <=
+           reinterpret_cast<std::uintptr_t>(last_);
   }
   // The Location of the next header.
   [[nodiscard]] std::uint64_t place_word() const noexcept {
-    return extent_word_ | static_cast<std::uint64_t>(next_ - begin_) / 8;
+    return place_base_ + reinterpret_cast<std::uintptr_t>(next_) / 8;
   }
   // [R3] relaxed; pairs with [A8]: stored before the user sees the message, so a message that was never
   // handed out is never marked as redelivered.
@@ -111,11 +112,11 @@ class ReadCursor {
 
   std::byte* next_ = nullptr;   // the next header's place
   std::byte* begin_ = nullptr;  // of the extent being read
-  std::byte* end_ = nullptr;
+  std::byte* last_ = nullptr;   // the last place for a header in it
   std::uint64_t lent_ = kShut;  // the lent message's header
   std::uint64_t passed_count_ = 0;
   std::uint64_t passed_bytes_ = 0;
-  std::uint64_t extent_word_ = 0;  // the Location of the extent's beginning
+  std::uint64_t place_base_ = 0;  // the Location of the extent's beginning, less the eighth of its address
   Progress* progress_;
 };
 

@@ -30,7 +30,7 @@ class Standing {
   }
   [[nodiscard]] Status status() const noexcept {
     // [E1] relaxed; pairs with [E2], [E7], [E8], [E12]: whoever needs more than the word passes the gate.
-    return same_process() ? status_.load(std::memory_order_relaxed) : Status::inert;
+    return same_process() ? status_of(word_.load(std::memory_order_relaxed)) : Status::inert;
   }
   /// Nobody else has adopted it since.
   [[nodiscard]] bool owned() const noexcept {
@@ -38,7 +38,12 @@ class Standing {
     // own any more, which the new owner's checks and its peer's survive.
     return generation_word_->load(std::memory_order_relaxed) == generation_;
   }
-  [[nodiscard]] bool usable() const noexcept { return status() == Status::open && owned(); }
+  /// Open, in the process that made it, and owned.
+  [[nodiscard]] bool usable() const noexcept {
+    static_assert(Status::open == Status{});
+    return word_.load(std::memory_order_relaxed) == fork_word_->load(std::memory_order_relaxed) &&  // [E1]
+           owned();                                                                                 // [K10]
+  }
   [[nodiscard]] std::uint32_t peer_closed_word() const noexcept {
     // [C2] acquire; pairs with [C1]: the last frame is visible behind the flag.
     return peer_closed_word_->load(std::memory_order_acquire);
@@ -58,14 +63,23 @@ class Standing {
         generation_word_(&generation_word),
         peer_closed_word_(&peer_closed_word),
         generation_(generation),
-        fork_generation_(fork_generation) {}
+        fork_generation_(fork_generation),
+        word_(word_of(Status::detached)) {}
+
+  // The status above the number of the fork: open, in the process that made it, it is the fork's word itself.
+  [[nodiscard]] std::uint64_t word_of(Status status) const noexcept {
+    return std::uint64_t{static_cast<std::uint32_t>(status)} << 32 | fork_generation_;
+  }
+  [[nodiscard]] static Status status_of(std::uint64_t word) noexcept {
+    return static_cast<Status>(word >> 32);
+  }
 
   const std::atomic<std::uint32_t>* fork_word_;
   const SharedWord<std::uint64_t>* generation_word_;   // in the segment
   const SharedWord<std::uint32_t>* peer_closed_word_;  // in the segment
   std::uint64_t generation_;
   std::uint32_t fork_generation_;
-  std::atomic<Status> status_{Status::detached};
+  std::atomic<std::uint64_t> word_;
   std::atomic<bool> peer_gone_{false};
 };
 
