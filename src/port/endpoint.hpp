@@ -269,6 +269,7 @@ class Endpoint final : public ForkGuarded {
   SpinBudget spin_budget_;
   std::uint32_t dry_looks_ = 0;
   std::uint32_t releases_seen_ = 0;  // the reader's, when this end last left an extent
+  std::int64_t left_extent_ns_ = 0;
   std::int64_t window_began_ns_ = 0;
   std::uint32_t window_peak_blocks_[2] = {0, 0};  // this window's and the last one's
   bool sleeper_fences_ = false;                   // as the reader's sleep word says

@@ -61,6 +61,12 @@ std::byte* Writer::reserve_in_new_extent(std::uint64_t payload_bytes) noexcept {
 }
 
 std::optional<Run> Writer::find_run(std::uint64_t blocks) noexcept {
+  if (preferred_blocks_ > blocks)
+    if (const auto run = find_free_run(preferred_blocks_)) return run;
+  return find_free_run(blocks);
+}
+
+std::optional<Run> Writer::find_free_run(std::uint64_t blocks) noexcept {
   if (blocks > geometry_.block_count) return refuse(Refusal::full);
   const std::uint64_t large_bytes = unread_large_bytes(), all_bytes = geometry_.direction_bytes();
   const std::uint64_t allowed_bytes = large_bytes < all_bytes ? all_bytes - large_bytes : 0;

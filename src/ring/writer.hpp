@@ -39,6 +39,8 @@ class Writer : public lane::WriteCursor {
       return room;
     return reserve_in_new_extent(payload_bytes);
   }
+  // How many blocks an extent gets that could do with fewer, where so many are free.
+  void prefer_extents_of(std::uint32_t blocks) noexcept { preferred_blocks_ = blocks; }
   // What reserve() gives without leaving the current extent.
   std::uint64_t room_here_bytes() const noexcept {
     const auto left_bytes = static_cast<std::uint64_t>(last_ - next_);
@@ -100,6 +102,7 @@ class Writer : public lane::WriteCursor {
   std::byte* commit_in_next_run(FrameHeader header) noexcept;
   std::uint64_t blocks_for(std::uint64_t payload_bytes) const noexcept;
   std::optional<Run> find_run(std::uint64_t blocks) noexcept;
+  std::optional<Run> find_free_run(std::uint64_t blocks) noexcept;
   void take_run(Run run) noexcept;
   std::nullopt_t refuse(Refusal why) noexcept;
   std::byte* next_room() noexcept;
@@ -120,6 +123,7 @@ class Writer : public lane::WriteCursor {
   Geometry geometry_;
   BlockStore* store_;
   std::byte* blocks_ = nullptr;
+  std::uint32_t preferred_blocks_ = 1;
   Run run_ = kFirstExtent;
   mutable std::mutex blocks_mutex_;  // guards these three, and is held from finding a run to taking it
   BlockBits alloc_;

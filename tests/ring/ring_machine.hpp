@@ -105,6 +105,7 @@ class RingMachine {
   }
 
   void write() {
+    if (dice_.one_in(20)) writer().prefer_extents_of(static_cast<std::uint32_t>(dice_.roll(0, 5)));
     std::uint64_t bytes = some_bytes();
     std::byte* room = writer().reserve(bytes);
     if (room == nullptr) {

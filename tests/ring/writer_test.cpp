@@ -78,6 +78,25 @@ TEST_CASE("a frame of the last possible size fits into one block, a longer one t
   }
 }
 
+TEST_CASE("an extent has as many blocks as are preferred, and if so many are not free, as many as it needs") {
+  Ends ends;
+  std::uint64_t message = 0;
+  const auto blocks_of_next_extent = [&] {
+    const std::uint32_t before = ends.memory.used_blocks();
+    while (ends.memory.used_blocks() == before) REQUIRE(post(ends.writer, 500, message++));
+    return ends.memory.used_blocks() - before;
+  };
+  ends.writer.prefer_extents_of(6);
+  CHECK(blocks_of_next_extent() == 6);
+  CHECK(blocks_of_next_extent() == 6);
+  CHECK(blocks_of_next_extent() == 1);  // of the four that are left
+  ends.writer.prefer_extents_of(2);
+  CHECK(blocks_of_next_extent() == 2);
+  ends.writer.prefer_extents_of(0);
+  CHECK(blocks_of_next_extent() == 1);
+  for (std::uint64_t taken = 0; taken < message; ++taken) REQUIRE(take_and_release(ends.reader, taken));
+}
+
 TEST_CASE("what is committed may be shorter than what was reserved") {
   Ends ends;
   for (std::uint64_t message = 0; message < 10'000; ++message) {
