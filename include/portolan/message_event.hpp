@@ -222,6 +222,18 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
     sequence_ = loan.sequence;
   }
 
+  // As show() has made it: the bytes in the ring, and nothing else.
+  [[nodiscard]] bool plain() const noexcept {
+    return untouched() && data_ == frame_ && enclosures_ == nullptr && marks_ == 0;
+  }
+  // Of a plain one, whose memory somebody else lets go of.
+  void clear() noexcept {
+    data_ = frame_ = nullptr;
+    size_bytes_ = frame_bytes_ = 0;
+    format_ = Format::bytes;
+    lanes_ = nullptr;
+  }
+
   const lane::Lanes* lanes_ = nullptr;  // of the port whose memory is pinned; null: none
   std::uint64_t sequence_ = 0;
   const std::byte* frame_ = nullptr;  // its payload in the ring; null: it lies in no ring any more

@@ -276,23 +276,45 @@ void PortState::receive(Received& received, std::int64_t deadline_ns, const std:
   }
 }
 
+std::size_t PortState::take_plain(std::span<Received> batch, ring::Reader& reader) noexcept {
+  return reader.take_plain(batch.size(), [&](std::size_t index, const lane::Loan& loan) {
+    batch[index].event_.show(loan, lanes_);
+    batch[index].outcome_ = ReceiveStatus::message;
+  });
+}
+
+// Most of a batch's former events are as plain as they came, and all that they hold is a pin of the extent
+// that is being read.
+void PortState::let_go(std::span<Received> batch, ring::Reader& reader) noexcept {
+  std::uint32_t unpinned = 0;
+  for (Received& former : batch) {
+    if (!former) continue;
+    if (former.event_.lanes_ == &lanes_ && reader.reads(former.event_.frame_) && former.event_.plain()) {
+      former.event_.clear();
+      former.outcome_ = ReceiveStatus::empty;
+      ++unpinned;
+    } else {
+      former = Received();
+    }
+  }
+  reader.unpin_read(unpinned);
+}
+
 std::size_t PortState::receive_batch(std::span<Received> batch) {
   check_process("receive_batch");
   Endpoint* const endpoint = use();
   if (endpoint == nullptr) return 0;
   // Passed all at once, so that letting them go stores nothing.
-  endpoint->reader().pass_all();
-  for (Received& former : batch)
-    if (former) former = Received();
+  ring::Reader& reader = endpoint->reader();
+  reader.pass_all();
+  let_go(batch, reader);
   endpoint->after_release();
   const bool plain = trust_ == Trust::same_user && endpoint->usable() && earlier_.empty();
   std::size_t count = 0;
   try {
     for (; count < batch.size(); ++count) {
-      MessageEvent& event = batch[count].event_;
-      if (!(plain && take_plain(endpoint->reader(), event)) &&
-          take(*endpoint, event) != Endpoint::Take::message)
-        break;
+      if (plain) count += take_plain(batch.subspan(count), reader);
+      if (count == batch.size() || take(*endpoint, batch[count].event_) != Endpoint::Take::message) break;
       batch[count].outcome_ = ReceiveStatus::message;
     }
   } catch (const std::exception&) {  // the kernel, or no memory

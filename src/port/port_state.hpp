@@ -249,14 +249,9 @@ class PortState final : public LoopSource,
            !unshipped_->queue().is_first(incoming, endpoint.reader().taken_count());
   }
 
-  // A message that is all in the ring, and seen for the first time.
-  bool take_plain(ring::Reader& reader, MessageEvent& event) noexcept {
-    ring::Reader::Frame frame;
-    if (!reader.look_plain(frame)) return false;
-    event.show({frame.header, frame.payload, frame.sequence}, lanes_);
-    reader.take(frame);
-    return true;
-  }
+  // As many messages as come that are all in the ring, and seen for the first time.
+  std::size_t take_plain(std::span<Received> batch, ring::Reader& reader) noexcept;
+  void let_go(std::span<Received> batch, ring::Reader& reader) noexcept;
   void open_lanes() noexcept;
   // While a message is being written, nobody else may use the cursor, and out of turn nobody may post.
   void open_posting_lane() noexcept;

@@ -89,13 +89,6 @@ class Reader : public lane::ReadCursor {
     }
     return look_closer(header, frame);
   }
-  // The same in a word or two, for a message that needs no closer look. False: it may still be one.
-  bool look_plain(Frame& frame) const noexcept {
-    const FrameHeader header{header_at(next_).load(std::memory_order_acquire)};  // [R1]
-    if (!header.plain_message() || !fits(next_, header) || redelivered(taken_count())) return false;
-    describe(header, frame);
-    return true;
-  }
   // Hands the message of `frame` (the last one looked at) to the user, pinned.
   void take(const Frame& frame) noexcept {
     pin_lent();
@@ -106,6 +99,29 @@ class Reader : public lane::ReadCursor {
     // It never falls: what two owners in turn were killed over stays marked.
     store_handed(std::max(taken_count_, redelivered_below_));
   }
+  // Likewise up to `most` messages that need no closer look, of the extent being read: show(index, loan).
+  template <class Show>
+  std::size_t take_plain(std::size_t most, Show&& show) noexcept {
+    pin_lent();
+    const std::uint64_t before = taken_count_;
+    if (redelivered(before)) return 0;
+    while (taken_count_ - before < most) {
+      const FrameHeader header{header_at(next_).load(std::memory_order_acquire)};  // [R1]
+      if (!header.plain_message() || !fits(next_, header)) break;
+      show(taken_count_ - before, lane::Loan{header, next_ + kHeaderBytes, taken_count_});
+      next_ += header.frame_bytes();
+      ++taken_count_;
+      taken_bytes_ += header.payload_bytes();
+    }
+    extent_->event_pins += static_cast<std::uint32_t>(taken_count_ - before);
+    // None of them has been seen yet.
+    if (taken_count_ != before) store_handed(std::max(taken_count_, redelivered_below_));
+    return taken_count_ - before;
+  }
+  // Is it an event's payload in the extent being read?
+  bool reads(const std::byte* payload) const noexcept { return payload >= begin_ && payload <= last_; }
+  // Their events are gone, whose payloads lie there and count as read.
+  void unpin_read(std::uint32_t events) noexcept { extent_->event_pins -= events; }
   void skip_mark(const Frame& frame) noexcept {
     if (std::exchange(marks_behind_count_, taken_count()) != taken_count()) marks_in_a_row_ = 0;
     ++marks_in_a_row_;

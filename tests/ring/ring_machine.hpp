@@ -188,8 +188,36 @@ class RingMachine {
     return true;
   }
 
+  // What needs no closer look, as far as it goes.
+  void take_plain(std::uint64_t most) {
+    std::vector<lane::Loan> loans;
+    const std::size_t count = reader().take_plain(most, [&](std::size_t index, const lane::Loan& loan) {
+      HOLDS(index == loans.size());
+      loans.push_back(loan);
+    });
+    HOLDS(count == loans.size());
+    for (const lane::Loan& loan : loans) {
+      HOLDS(taken_ < posted_);
+      HOLDS(loan.sequence == taken_);
+      HOLDS(taken_ >= marked_below_);
+      const Posted message = messages_[taken_ - first_message_];
+      HOLDS(message.body_bytes == 0);
+      HOLDS(loan.header.payload_bytes() == message.bytes);
+      HOLDS(has_pattern(loan.payload, message.bytes, taken_));
+      HOLDS(reader().reads(loan.payload));
+      auto* const payload = const_cast<std::byte*>(loan.payload);
+      ring::Extent* const extent = reader().extent_of(payload);
+      const auto offset = static_cast<std::uint64_t>(payload - extent->begin);
+      in_hand_.push_back(
+          {{loan.header, payload, extent, loan.sequence, offset + ring::round_up_8(message.bytes)}, message});
+      ++taken_;
+    }
+    handed_ = std::max(handed_, taken_);
+  }
+
   void read() {
     if (dice_.one_in(3)) pass_all();
+    if (dice_.one_in(5) && in_hand_.size() < 40) take_plain(dice_.roll(1, 20));
     const std::uint64_t batch = dice_.one_in(5) ? dice_.roll(1, 20) : 1;
     for (std::uint64_t count = 0; count < batch && in_hand_.size() < 40 && take(); ++count) {
     }
