@@ -3,10 +3,10 @@
 """Run every model clean (must hold) and with each rule taken away (must fail).
 
 A model says itself how it is run, in lines of its own:
-    //! clean [quick] DEFINES             a size at which no property may be violated
-    //! mutant NAME [quick] DEFINES       the rule NAME is off: a property must be violated
+    //! clean [quick|long] DEFINES        a size at which no property may be violated
+    //! mutant NAME [quick|long] DEFINES  the rule NAME is off: a property must be violated
 Spin models are verified exhaustively (spin -a, gcc, pan); *.cpp are compiled and run with --without=NAME.
-    run.py [--quick] [--jobs N] [--only TEXT] [--seconds N] [--keep DIRECTORY]
+    run.py [--quick | --long] [--mutants] [--jobs N] [--only TEXT] [--seconds N] [--keep DIRECTORY]
 Exit status: 0 all as expected, 1 not, 77 spin or the compiler is missing.
 """
 import argparse
@@ -28,8 +28,8 @@ BUILDING = threading.Lock()
 
 
 class Job:
-    def __init__(self, model, kind, name, quick, defines):
-        self.model, self.kind, self.name, self.quick, self.defines = model, kind, name, quick, defines
+    def __init__(self, model, kind, name, size, defines):
+        self.model, self.kind, self.name, self.size, self.defines = model, kind, name, size, defines
 
     def title(self):
         what = "clean" if self.kind == "clean" else "without " + self.name
@@ -43,8 +43,8 @@ def jobs_of(model):
         words = line[4:].split()
         kind = words.pop(0)
         name = words.pop(0) if kind == "mutant" else ""
-        quick = bool(words) and words[0] == "quick"
-        yield Job(model, kind, name, quick, words[1:] if quick else words)
+        size = words.pop(0) if words and words[0] in ("quick", "long") else ""
+        yield Job(model, kind, name, size, words)
 
 
 def call(command, directory, seconds):
@@ -69,7 +69,7 @@ def run_spin(job, directory, seconds):
     status, out = call(build, directory, seconds)
     if status != 0:
         return "broken", out
-    table = 22 if job.quick else 25  # of 2^N places
+    table = 22 if job.size == "quick" else 25  # of 2^N places
     status, out = call(["./pan", "-m1000000", "-w%d" % table], directory, seconds)
     if status is None:
         return "out of time", ""
@@ -124,6 +124,8 @@ def run(job, options, programs, compiler):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only what is marked quick")
+    parser.add_argument("--long", action="store_true", help="also what is marked long: minutes and gigabytes each")
+    parser.add_argument("--mutants", action="store_true", help="also each rule taken away, at whatever size")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="only runs whose title contains this")
     parser.add_argument("--seconds", type=int, default=600, help="budget of one run")
@@ -134,9 +136,10 @@ def main():
         if shutil.which(tool) is None:
             print("skipped: %s is not installed (Debian: apt install spin gcc g++)" % tool)
             return 77
+    sizes = ["quick"] if options.quick else ["quick", "", "long"] if options.long else ["quick", ""]
     models = sorted(HERE.glob("*.pml")) + sorted(HERE.glob("*_enumeration.cpp"))
     wanted = [job for model in models for job in jobs_of(model)
-              if (job.quick or not options.quick) and options.only in job.title()]
+              if (job.size in sizes or options.mutants and job.kind == "mutant") and options.only in job.title()]
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="model-") as programs, \
             concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

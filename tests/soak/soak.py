@@ -47,8 +47,10 @@ KILLS_A_SECOND = 20
 OPERATIONS_A_SECOND = 1_000_000
 MODELS = "tests/model/run.py"
 PATIENCE_OF_A_MODEL_S = 7200
+# From so long a soak on all but the long sizes of the models, which take that long beside other work; else the quick ones.
+ALL_SIZES_S = 1800
 # As many times the executions that CI has; all of one seed, and less than a million of each scenario.
-EXECUTIONS = 100
+EXECUTIONS = 20
 MODES = {
     "crash": [
         doctest(CRASH, "a thousand kills*", copies=COPIES, PORTOLAN_KILLS="{kills}"),
@@ -104,11 +106,11 @@ MODES = {
         Program(NAMES),
     ],
     "proofs": [
-        Program(MODELS, ("--seconds", str(PATIENCE_OF_A_MODEL_S))),
+        Program(MODELS, ("{sizes}", "--mutants", "--jobs", str(COPIES), "--seconds", str(PATIENCE_OF_A_MODEL_S))),
         Program("tests/memory_model/ring-model", (str(ROOT), str(EXECUTIONS), "0", "{first}")),
     ],
 }
-# A round of the proofs takes half an hour and is the same each time but for the executions' seeds.
+# A round of the proofs is the same each time but for the seeds of the executions.
 ALL = [mode for mode in MODES if mode != "proofs"]
 
 SUMMARY = re.compile(r"^\[doctest\] test cases: *\d+ \| *(\d+) passed \| *(\d+) failed", re.M)
@@ -196,7 +198,8 @@ def outcome(output, code):
 
 def command_of(build, program, seed, round_number, seconds):
     fill = {"seed": seed, "round": round_number, "kills": max(500, round(seconds * KILLS_A_SECOND)),
-            "operations": round(seconds * OPERATIONS_A_SECOND), "first": seed * 1_000_000}
+            "operations": round(seconds * OPERATIONS_A_SECOND), "first": seed * 1_000_000,
+            "sizes": "--quick" if seconds < ALL_SIZES_S else "--mutants"}
     environment = {name: value.format(**fill) for name, value in program.environment.items()}
     if program.name == "portoland":
         script = ROOT / "tests/daemon/portoland_test.py"
