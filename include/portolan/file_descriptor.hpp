@@ -22,9 +22,10 @@ inline namespace v1 {
 ///
 /// Close(2) may wait, for a server that keeps the file or for data that a socket still has to send. Of a
 /// descriptor that came over a channel with Trust::foreign somebody else decides for how long: it, and its
-/// duplicates made here, are closed by one thread of the library, which the first of them starts. Without
-/// memory or threads to spare they are closed where they are, and what is not closed when the program ends
-/// goes with it.
+/// duplicates made here, are closed by one thread of the library, which the first of them starts and which
+/// gives way to every other thread (SCHED_IDLE): where others keep all processors busy, that may take long.
+/// Without memory or threads to spare they are closed where they are, and what is not closed when the program
+/// ends goes with it.
 class PORTOLAN_API FileDescriptor {
  public:
   /// Owns none.

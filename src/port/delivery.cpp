@@ -183,12 +183,6 @@ Endpoint::Take PortState::find_message(Endpoint& endpoint, ring::Reader::Frame& 
   }
 }
 
-Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
-  if (!earlier_.empty()) [[unlikely]]
-    return take_earlier(event), Endpoint::Take::message;
-  return take_in_ring(endpoint, event);
-}
-
 Endpoint::Take PortState::take_in_ring(Endpoint& endpoint, MessageEvent& event) {
   ring::Reader::Frame frame;
   do {

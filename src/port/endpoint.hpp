@@ -70,7 +70,7 @@ class GatedBlocks final : public ring::BlockStore {
 class Endpoint final : public ForkGuarded {
  public:
   enum class Adopted { yes, lost, wrong, refused };
-  enum class Take { message, reply, mark, dry, closed, detached, refused, violation };
+  enum class Take { message, reply, mark, dry, waits, closed, detached, refused, violation };
   enum class Wait { look_again, timed_out, stopped, refused };
   struct Adoption {
     Adopted outcome = Adopted::yes;
@@ -158,6 +158,8 @@ class Endpoint final : public ForkGuarded {
   Take look(ring::Reader::Frame& frame) noexcept;
   // Everything a dry reader does: hold off, spin, sleep on the futex, sleep on the socket.
   Wait wait_for_message(std::int64_t deadline_ns, const std::stop_token& stop);
+  // For that long, with messages unread.
+  Wait pause(std::int64_t longest_ns, std::int64_t deadline_ns, const std::stop_token& stop) noexcept;
   // The same for what comes behind everything that the scout has shown, with messages unread in front of it.
   Wait wait_ahead(std::int64_t deadline_ns) noexcept;
   ring::Scout& scout() noexcept { return scout_; }
@@ -235,8 +237,8 @@ class Endpoint final : public ForkGuarded {
   template <class Dry>
   bool sleep_on_header(ring::Location place, const void* header, std::int64_t deadline_ns,
                        const ThreadSleeper& sleeper, std::uint32_t nudges, Dry&& dry) noexcept;
-  Wait light_sleep(std::int64_t until_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
-  Wait deep_sleep(std::int64_t until_ns, ThreadSleeper::Watch& watch, const ThreadSleeper& sleeper,
+  Wait light_sleep(std::int64_t deadline_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
+  Wait deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Watch& watch, const ThreadSleeper& sleeper,
                   std::uint32_t nudges) noexcept;
   [[nodiscard]] bool drain_doorbells() noexcept;
   bool load_halves(ring::Adoption how) noexcept;

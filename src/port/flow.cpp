@@ -12,6 +12,7 @@
 #include <portolan/event_loop.hpp>
 
 #include "os/pause.hpp"
+#include "port/enclosures.hpp"
 #include "port/port_state.hpp"
 
 namespace portolan::port {
@@ -39,6 +40,21 @@ bool PortState::below_threshold(Endpoint& endpoint) noexcept {
   above_threshold_ = (threshold_.messages != 0 && messages >= threshold_.messages) ||
                      (threshold_.bytes != 0 && bytes >= threshold_.bytes);
   return !above_threshold_;
+}
+
+Endpoint::Take PortState::take_queued(Endpoint& endpoint, MessageEvent& event) {
+  if (!earlier_.empty()) [[unlikely]]
+    return take_earlier(event), Endpoint::Take::message;
+  if (trust_ != Trust::foreign) return take_in_ring(endpoint, event);
+  if (intake_.is_behind()) [[unlikely]] {
+    ring::Reader::Frame frame;
+    const Endpoint::Take found = find_message(endpoint, frame, event);
+    if (found != Endpoint::Take::message) return found;
+    if (frame.header.attachments() && intake_.must_wait()) return Endpoint::Take::waits;
+  }
+  const Endpoint::Take taken = take_in_ring(endpoint, event);
+  if (event.enclosures_ != nullptr) intake_.took(event.enclosures_->descriptors.size());
+  return taken;
 }
 
 void PortState::look_later() {

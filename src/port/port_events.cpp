@@ -243,12 +243,13 @@ bool PortState::serve_message(Endpoint& endpoint) {
     const Endpoint::Take taken = take_queued(endpoint, event);
     took_packet_ = endpoint.packets_collected() != packets;
     if (taken == Endpoint::Take::reply) return answer(event, PendingReply::Call::now), true;
+    if (taken == Endpoint::Take::waits) return retry_later(ForeignIntake::kPause_ns), false;
     if (taken != Endpoint::Take::message) return false;
   } catch (const PortError&) {
-    retry_later();
+    retry_later(kRetry_ns);
     return false;
   } catch (const std::bad_alloc&) {
-    retry_later();
+    retry_later(kRetry_ns);
     return false;
   }
   if (event.enclosures_ != nullptr && event.enclosures_->broken) {
@@ -331,14 +332,13 @@ void PortState::check_loop_thread([[maybe_unused]] const char* call) {
 #endif
 }
 
-// The kernel has no descriptors or no memory for the next message, which stays. Its sleep word stays awake,
-// and a timer has the loop look again.
-void PortState::retry_later() {
-  constexpr std::chrono::milliseconds kRetry{10};
+// The next message stays: the kernel has no descriptors or no memory for it, or those of earlier ones are
+// still to be closed. Its sleep word stays awake, and a timer has the loop look again.
+void PortState::retry_later(std::int64_t pause_ns) {
   if (retrying_) return;
   EventLoop& loop = foreign_loop_ ? *foreign_loop_ : EventLoop::current();
   try {
-    loop.set_timeout(kRetry, [weak = weak_from_this()] {
+    loop.set_timeout(std::chrono::nanoseconds(pause_ns), [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
       self->retrying_ = false;

@@ -249,6 +249,9 @@ void PortState::try_receive(Received& received) {
       endpoint->hold_off();
       received.outcome_ = ReceiveStatus::empty;
       break;
+    case Endpoint::Take::waits:
+      received.outcome_ = ReceiveStatus::empty;
+      break;
     default:
       break;
   }
@@ -259,7 +262,8 @@ void PortState::receive(Received& received, std::int64_t deadline_ns, const std:
     try_receive(received);
     if (received.outcome_ != ReceiveStatus::empty) [[likely]]
       return;
-    switch (endpoint_->wait_for_message(deadline_ns, stop)) {
+    switch (held() ? endpoint_->pause(ForeignIntake::kPause_ns, deadline_ns, stop)
+                   : endpoint_->wait_for_message(deadline_ns, stop)) {
       case Endpoint::Wait::look_again:
         break;
       case Endpoint::Wait::timed_out:

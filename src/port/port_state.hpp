@@ -28,6 +28,7 @@
 
 #include "os/socket.hpp"
 #include "port/endpoint.hpp"
+#include "port/foreign_intake.hpp"
 #include "port/fork_guard.hpp"
 #include "port/listeners.hpp"
 #include "port/loop_access.hpp"
@@ -148,6 +149,9 @@ class PortState final : public LoopSource,
   // Has the ring's memory under a message stay as it is until that is let go of.
   ring::Extent& hold(const std::byte* frame) noexcept;
 
+  // The next message is to be left for a while.
+  bool held() noexcept { return intake_.waits(); }
+
   // ---- requests
   // Throws as a post does. Null: no room.
   std::shared_ptr<PendingReply> request(void* value, void (*encoder)(void*, Sink&), Format format,
@@ -258,8 +262,6 @@ class PortState final : public LoopSource,
 
   // delivery.cpp
   Endpoint::Take take(Endpoint& endpoint, MessageEvent& event);
-  // Also of a port that has closed itself.
-  Endpoint::Take take_queued(Endpoint& endpoint, MessageEvent& event);
   Endpoint::Take take_in_ring(Endpoint& endpoint, MessageEvent& event);
   Endpoint::Take find_message(Endpoint& endpoint, ring::Reader::Frame& frame, MessageEvent& event);
   Endpoint::Take open_frame(Endpoint& endpoint, const ring::Reader::Frame& frame, MessageEvent& event);
@@ -300,6 +302,8 @@ class PortState final : public LoopSource,
   void replace_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept;
 
   // flow.cpp
+  // Also of a port that has closed itself.
+  Endpoint::Take take_queued(Endpoint& endpoint, MessageEvent& event);
   bool drain_is_due(Endpoint& endpoint) noexcept;
   bool below_threshold(Endpoint& endpoint) noexcept;
   // Nobody will tell when the peer has read or posted more.
@@ -312,7 +316,8 @@ class PortState final : public LoopSource,
   bool serve_drain(Endpoint& endpoint);
   void dispatch(Event& event) noexcept;
   void warn_of_unread() noexcept;
-  void retry_later();
+  static constexpr std::int64_t kRetry_ns = 10'000'000;  // after the kernel had no descriptors or no memory
+  void retry_later(std::int64_t pause_ns);
   void look_again() noexcept;
   bool tell(const std::shared_ptr<LoopCore>& loop) noexcept;
   void rebind() noexcept;
@@ -366,6 +371,7 @@ class PortState final : public LoopSource,
   bool close_told_ = false;
   std::atomic<bool> drain_wanted_{false};
   bool retrying_ = false;
+  ForeignIntake intake_;
   bool took_packet_ = false;  // the last message that the loop was given
   bool warned_of_unread_ = false;
   std::uint64_t deliver_until_ =

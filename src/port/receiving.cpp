@@ -173,6 +173,20 @@ Endpoint::Wait Endpoint::wait_for_message(std::int64_t deadline_ns, const std::s
   }
 }
 
+Endpoint::Wait Endpoint::pause(std::int64_t longest_ns, std::int64_t deadline_ns,
+                               const std::stop_token& stop) noexcept {
+  ThreadSleeper& sleeper = ThreadSleeper::current();
+  const std::uint32_t nudges = sleeper.nudges();  // before the gate, as in wait_for_message
+  const std::stop_callback nudge_on_stop(stop, [&sleeper] { sleeper.nudge(); });
+  const Gate::Stay stay(gate_, &sleeper);
+  if (!stay) return Wait::look_again;
+  if (stop.stop_requested()) return Wait::stopped;
+  const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), longest_ns);
+  if (sleep_ns <= 0) return Wait::timed_out;
+  static_cast<void>(os::futex_wait_private(sleeper.nudge_word(), nudges, sleep_ns));
+  return Wait::look_again;
+}
+
 template <class Dry>
 bool Endpoint::sleep_on_header(ring::Location place, const void* header, std::int64_t deadline_ns,
                                const ThreadSleeper& sleeper, std::uint32_t nudges, Dry&& dry) noexcept {

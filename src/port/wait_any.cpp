@@ -42,7 +42,8 @@ class WaitingPorts {
   [[nodiscard]] std::size_t first_ready() const noexcept {
     const auto found = std::find_if(states_.begin(), states_.end(), [](const auto& state) {
       Endpoint* const endpoint = state ? state->used() : nullptr;
-      return endpoint == nullptr || !state->dry(*endpoint) || endpoint->peer_closed() || !endpoint->usable();
+      return endpoint == nullptr || (!state->dry(*endpoint) && !state->held()) || endpoint->peer_closed() ||
+             !endpoint->usable();
     });
     return found == states_.end() ? npos : static_cast<std::size_t>(found - states_.begin());
   }
@@ -58,7 +59,8 @@ class WaitingPorts {
     std::error_code refused;
     const bool sleeps = all && first_ready() == npos && sleeper.nudges() == nudges;
     if (sleeps)
-      refused = watch.sleep(sockets_, nudges, std::min(longest_ns, fenced ? kRearmNs : kUnfencedNs));
+      refused =
+          watch.sleep(sockets_, nudges, std::min(longest_ns, fenced ? longest_sleep_ns() : kUnfencedNs));
     // Whoever floods one of them keeps the deaths of the others from nobody.
     if (sleeps || !all)
       for (const auto& state : states_) state->used()->look_for_hang_up();
@@ -67,6 +69,12 @@ class WaitingPorts {
       throw PortError(refused, "wait_any(" + std::to_string(states_.size()) +
                                    " ports): no descriptors to sleep on (" + refused.message() +
                                    "); close some or raise RLIMIT_NOFILE (ulimit -n)");
+  }
+
+  [[nodiscard]] std::int64_t longest_sleep_ns() const noexcept {
+    const bool held =
+        std::any_of(states_.begin(), states_.end(), [](const auto& state) { return state->held(); });
+    return held ? ForeignIntake::kPause_ns : kRearmNs;
   }
 
   // So that close() and moves from other threads wake this one, and wait until it has left. False: one is

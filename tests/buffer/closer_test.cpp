@@ -4,19 +4,23 @@
 // bytes which nobody takes. Whoever owns them here must not wait with it.
 #include <arpa/inet.h>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <netinet/in.h>
+#include <sched.h>
 #include <string>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <vector>
 
+#include <portolan/event_loop.hpp>
 #include <portolan/port.hpp>
+#include <portolan/wait_any.hpp>
 
 #include "port/hand_over.hpp"
 #include "process/asleep.hpp"
@@ -111,6 +115,7 @@ TEST_CASE("a foreign peer's descriptors are closed by one thread, which the firs
 
     FileDescriptor far = leave_a_close_waiting();  // and this thread is here
     PORTOLAN_CHILD_REQUIRE(closers().size() == 1);
+    PORTOLAN_CHILD_REQUIRE(::sched_getscheduler(closers().front()) == SCHED_IDLE);  // gives way to any other
 
     // Others wait behind it, and nobody else does: unread, read, moved about, duplicated.
     std::vector<FileDescriptor> reading;
@@ -157,6 +162,67 @@ TEST_CASE("a child that is forked while a close waits closes its own with a thre
       return 0;
     });
     PORTOLAN_CHILD_REQUIRE(grandchild.wait() == ChildExit::exited(0));
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE(
+    "a foreign peer's descriptors wait in the socket while many of it are to be closed, though not for "
+    "ever") {
+  ChildProcess child = ChildProcess::fork([] {
+    FileDescriptor far = leave_a_close_waiting();
+    MessageChannel heavy({.trust = Trust::foreign}), light({.trust = Trust::foreign});
+    constexpr int kMessages = 40, kEach = 16, kMostBehind = 2 * 128;
+    for (int posted = 0; posted < kMessages; ++posted) {
+      std::vector<FileDescriptor> descriptors(kEach);
+      for (FileDescriptor& each : descriptors) each = FileDescriptor(::dup(0));
+      heavy.port1.post_message("sixteen", {.transfer = {descriptors}});
+    }
+    int taken = 0;
+    while (heavy.port2.try_receive()) ++taken;
+    PORTOLAN_CHILD_REQUIRE(taken < kMostBehind / kEach + 2);
+    PORTOLAN_CHILD_REQUIRE(heavy.port2.receive_for(std::chrono::nanoseconds(1)).status() ==
+                           ReceiveStatus::timed_out);
+
+    const std::array waiting{&heavy.port2};
+    PORTOLAN_CHILD_REQUIRE(wait_any(waiting, std::chrono::nanoseconds(1)) == npos);
+
+    // Who brings few does not wait for that one.
+    FileDescriptor some(::dup(0));
+    light.port1.post_message("one", {.transfer = {some}});
+    PORTOLAN_CHILD_REQUIRE(light.port2.try_receive());
+
+    // The close ends or not.
+    PORTOLAN_CHILD_REQUIRE(heavy.port2.receive());
+    PORTOLAN_CHILD_REQUIRE(a_close_waits());
+    far.reset();
+    for (++taken; taken < kMessages; ++taken) PORTOLAN_CHILD_REQUIRE(heavy.port2.receive());
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a loop that leaves a message for later, since many descriptors are to be closed, gets it") {
+  ChildProcess child = ChildProcess::fork([] {
+    const FileDescriptor far = leave_a_close_waiting();
+    MessageChannel heavy({.trust = Trust::foreign}), quiet;
+    constexpr int kMessages = 20, kEach = 16;
+    for (int posted = 0; posted < kMessages; ++posted) {
+      std::vector<FileDescriptor> descriptors(kEach);
+      for (FileDescriptor& each : descriptors) each = FileDescriptor(::dup(0));
+      heavy.port1.post_message("sixteen", {.transfer = {descriptors}});
+    }
+    int taken = 0, answers = 0;
+    heavy.port2.on_message([&](MessageEvent&) {
+      if (++taken == kMessages) EventLoop::current().stop();
+    });
+    quiet.port2.on_message([&](MessageEvent&) { ++answers; });
+    quiet.port1.post_message("beside it");
+    EventLoop::current().run();
+    PORTOLAN_CHILD_REQUIRE(taken == kMessages);
+    PORTOLAN_CHILD_REQUIRE(answers == 1);
+    PORTOLAN_CHILD_REQUIRE(a_close_waits());
     return 0;
   });
   CHECK(child.wait() == ChildExit::exited(0));
