@@ -30,6 +30,7 @@
 #include "port/back_off.hpp"
 #include "port/fork_guard.hpp"
 #include "port/gate.hpp"
+#include "port/idle_rings.hpp"
 #include "port/parcel.hpp"
 #include "port/room_sleeper.hpp"
 #include "port/segment.hpp"
@@ -238,6 +239,7 @@ class Endpoint final : public ForkGuarded {
   bool sleep_on_header(ring::Location place, const void* header, std::int64_t deadline_ns,
                        const ThreadSleeper& sleeper, std::uint32_t nudges, Dry&& dry) noexcept;
   Wait light_sleep(std::int64_t deadline_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
+  Wait rest(std::int64_t deadline_ns, const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept;
   Wait deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Watch& watch, const ThreadSleeper& sleeper,
                   std::uint32_t nudges) noexcept;
   [[nodiscard]] bool drain_doorbells() noexcept;
@@ -270,6 +272,7 @@ class Endpoint final : public ForkGuarded {
   std::error_code refused_;
   SpinBudget spin_budget_;
   std::uint32_t dry_looks_ = 0;
+  IdleRings idle_rings_;
   std::uint32_t releases_seen_ = 0;  // the reader's, when this end last left an extent
   std::int64_t left_extent_ns_ = 0;
   std::int64_t window_began_ns_ = 0;

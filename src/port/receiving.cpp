@@ -209,6 +209,15 @@ Endpoint::Wait Endpoint::light_sleep(std::int64_t deadline_ns, const ThreadSleep
   return look_again ? Wait::look_again : Wait::timed_out;
 }
 
+// Instead of a look at a socket that is flooded: so this thread costs others little. Messages wake it.
+Endpoint::Wait Endpoint::rest(std::int64_t deadline_ns, const ThreadSleeper& sleeper,
+                              std::uint32_t nudges) noexcept {
+  const std::int64_t now_ns = os::monotonic_ns();
+  const Wait woken = light_sleep(now_ns + until(deadline_ns, now_ns, IdleRings::kRest_ns), sleeper, nudges);
+  if (os::hung_up(socket_.get())) notice_hang_up();
+  return peer_closed() ? Wait::look_again : woken;
+}
+
 // Light sleeps only, and a look for hang-up in between: for a deep one the doorbells would have to be
 // drained, which is safe only with everything read.
 Endpoint::Wait Endpoint::wait_ahead(std::int64_t deadline_ns) noexcept {
@@ -229,15 +238,26 @@ Endpoint::Wait Endpoint::wait_ahead(std::int64_t deadline_ns) noexcept {
 Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Watch& watch,
                                     const ThreadSleeper& sleeper, std::uint32_t nudges) noexcept {
   give_back_idle_blocks();
-  if (!drain_doorbells())
+  if (idle_rings_.flooded() && rest(deadline_ns, sleeper, nudges) == Wait::look_again) {
+    idle_rings_.answered();
+    return Wait::look_again;
+  }
+  if (!drain_doorbells()) {
+    idle_rings_.for_nothing();
     return peer_closed() || !usable() || sleeper.nudges() != nudges ? Wait::look_again : Wait::timed_out;
+  }
   const bool fenced = fall_asleep(ring::SleepState::on_socket, reader_.place().word());
   bool look_again = !reader_.dry() || peer_closed() || !usable();
   if (!look_again) {
-    const std::int64_t sleep_ns = until(deadline_ns, os::monotonic_ns(), fenced ? kRearmNs : kLightSleepNs);
+    const std::int64_t began_ns = os::monotonic_ns();
+    const std::int64_t sleep_ns = until(deadline_ns, began_ns, fenced ? kRearmNs : kLightSleepNs);
     refused_ = watch.sleep(socket_.get(), nudges, sleep_ns);
     if (os::hung_up(socket_.get())) notice_hang_up();
     look_again = !reader_.dry() || peer_closed() || !usable() || sleeper.nudges() != nudges;
+    if (os::monotonic_ns() - began_ns >= IdleRings::kRest_ns)
+      idle_rings_.quiet();
+    else
+      look_again ? idle_rings_.answered() : idle_rings_.for_nothing();
   }
   announce_awake();
   if (refused_) return Wait::refused;

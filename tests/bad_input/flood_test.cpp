@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <doctest/doctest.h>
 #include <functional>
 #include <linux/sockios.h>
@@ -155,6 +156,29 @@ TEST_CASE("a flood at a sleeper costs no descriptor and does not keep it from it
   Flood flood(send);
   flood.wait_for_a_queueful();
   CHECK(channel.port1.receive_for(std::chrono::milliseconds(100)).status() == ReceiveStatus::timed_out);
+}
+
+TEST_CASE("a thread that waits at a flooded port rests, and looks at the socket once a millisecond") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  const int wanted_bytes = 16 << 20;
+  ::setsockopt(peer.socket(), SOL_SOCKET, SO_SNDBUFFORCE, &wanted_bytes, sizeof wanted_bytes);
+  int sent = 0;
+  while (sent < 5000 && peer.send(std::array{std::byte{1}}, {})) ++sent;
+  if (sent < 5000) {
+    MESSAGE("this machine has no queue that long");
+    return;
+  }
+  const int each_bytes = untaken_bytes(peer) / sent;
+  const auto began = std::chrono::steady_clock::now();
+  CHECK(channel.port1.receive_for(std::chrono::milliseconds(30)).status() == ReceiveStatus::timed_out);
+  const auto waited =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+  // As many as a correct peer may ever have left there, then 16 for each rest.
+  CHECK(sent - untaken_bytes(peer) / each_bytes <= 16 * (34 + waited.count()));
+  peer.publish_text("a message wakes it all the same");
+  CHECK(channel.port1.receive());
 }
 
 TEST_CASE("of a flood a loop takes 16 doorbells before it looks at others, or one packet with descriptors") {
