@@ -41,7 +41,7 @@ namespace {
 
 using Payload = std::array<std::byte, 64>;
 
-constexpr int kTrips = 5'000;
+constexpr int kTrips = 4'000;
 constexpr std::int64_t kBetween_ns = 300'000;
 constexpr std::size_t kMostDescriptors = 253;  // that the kernel takes in a packet
 
