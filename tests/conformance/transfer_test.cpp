@@ -191,7 +191,9 @@ TEST_CASE("[M48] a value is read when its event is dispatched, after its ports")
   CHECK(channel.port2.try_receive()->text() == "from the listener");
 }
 
-TEST_CASE("[M49] a message that cannot be read is a messageerror without data and ports, and later ones still come") {
+TEST_CASE(
+    "[M49] a message that cannot be read is a messageerror without data and ports, and later ones still "
+    "come") {
   const PortCensus census;
   MessageChannel channel, carried;
   Log log;
