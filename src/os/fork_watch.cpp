@@ -8,8 +8,10 @@
 #include <new>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "os/memory_file.hpp"
+#include "os/process.hpp"
 #include "os/refusal.hpp"
 
 namespace portolan::os {
@@ -17,6 +19,10 @@ namespace {
 
 constinit std::atomic<std::uint32_t> plain_word{1};
 constinit std::atomic<std::uint32_t> newest{1};  // inherited by children, so that theirs is another one
+
+// Of a process and not of its children, behind the word; null where no page is wiped, for then a raw clone()
+// would inherit it.
+constinit std::atomic<std::uint32_t>* kept_process_id = nullptr;
 
 void wipe_plain_word() noexcept {
   plain_word.store(0, std::memory_order_relaxed);  // [K4]
@@ -28,7 +34,9 @@ void wipe_plain_word() noexcept {
       ::mmap(nullptr, page_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page != MAP_FAILED && ::madvise(page, page_bytes(), MADV_WIPEONFORK) == 0) {
     const std::uint32_t generation = newest.load(std::memory_order_relaxed);  // [K5]
-    fork_watch::word = new (page) std::atomic<std::uint32_t>(generation);
+    auto* const word = new (page) std::atomic<std::uint32_t>(generation);
+    kept_process_id = new (word + 1) std::atomic<std::uint32_t>(0);
+    fork_watch::word = word;
   } else {
     ::pthread_atfork(nullptr, nullptr, wipe_plain_word);
   }
@@ -52,6 +60,17 @@ std::uint32_t renew() noexcept {
 }
 
 }  // namespace fork_watch
+
+std::uint32_t process_id() noexcept {
+  if (kept_process_id == nullptr) return static_cast<std::uint32_t>(::getpid());
+  // [K23] relaxed: whichever thread asks, the number is the same; fork itself wipes it.
+  std::uint32_t kept = kept_process_id->load(std::memory_order_relaxed);
+  if (kept == 0) {
+    kept = static_cast<std::uint32_t>(::getpid());
+    kept_process_id->store(kept, std::memory_order_relaxed);  // [K23]
+  }
+  return kept;
+}
 
 void on_fork(void (*prepare)(), void (*parent)(), void (*child)()) {
   if (const int error = ::pthread_atfork(prepare, parent, child); error != 0) {

@@ -194,10 +194,6 @@ std::error_code set_inheritable(int descriptor, bool inheritable) noexcept {
   return ::fcntl(descriptor, F_SETFD, wanted) == 0 ? std::error_code{} : last_error();
 }
 
-std::uint32_t process_id() noexcept {
-  return static_cast<std::uint32_t>(::getpid());
-}
-
 std::uint32_t effective_uid() noexcept {
   return static_cast<std::uint32_t>(::geteuid());
 }

@@ -103,6 +103,23 @@ TEST_CASE("a raw clone is a fork, too") {
   CHECK(WEXITSTATUS(status) == 0);
 }
 
+TEST_CASE("a child by fork or by a raw clone has a number of its own, and so has its parent") {
+  const auto own = static_cast<std::uint32_t>(::getpid());
+  CHECK(process_id() == own);
+  ChildProcess child = ChildProcess::fork([own] {
+    PORTOLAN_CHILD_REQUIRE(process_id() != own);
+    return process_id() == static_cast<std::uint32_t>(::getpid()) ? 0 : 1;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  if (pid == 0) ::_exit(process_id() == static_cast<std::uint32_t>(::getpid()) ? 0 : 1);
+  int status = -1;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(process_id() == own);
+}
+
 namespace {
 int prepared = 0;
 int in_parent = 0;
