@@ -76,7 +76,11 @@ struct Threshold {
 /// the channel with CloseReason::protocol_error, told to on_close once; nobody else notices.
 ///
 /// A forked child has copies of its parent's ports that are nobody's: every use but close(), is_open(),
-/// buffered_amount() and destruction throws InvalidStateError there, and none touches the parent's port.
+/// close_reason(), buffered_amount() and destruction throws InvalidStateError there, and none touches the
+/// parent's port. These five wait for nobody and take no memory, so that the child of a bare clone(), for
+/// which no handler of fork runs, may have them, too; everything else may wait there for ever. As long as it
+/// has not destroyed its copies, executed something or ended, the peers do not see its parent's death. The
+/// child of a vfork() may only execute and end.
 ///
 /// Without memory (std::bad_alloc, or PortError with not_enough_memory) every call leaves everything as it
 /// was, and may be repeated.

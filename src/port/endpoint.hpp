@@ -110,6 +110,8 @@ class Endpoint final : public ForkGuarded {
   void close(CloseReason reason) noexcept {
     if (begin_close(reason)) finish_close();
   }
+  // In a forked child: closes the copies of the descriptors, and takes no lock.
+  void leave_behind() noexcept { become_inert(); }
 
   std::uint64_t adoptions() const noexcept {
     // [E9] relaxed; pairs with [E6]: for people.

@@ -12,6 +12,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <portolan/event.hpp>
@@ -74,6 +75,9 @@ class Listeners {
 /// Internal access to a target's list.
 struct EventTargetAccess {
   static const std::shared_ptr<Listeners>& listeners(EventTarget& target) { return target.listeners(); }
+  static std::shared_ptr<Listeners> take(EventTarget& target) noexcept {
+    return std::move(target.listeners_);
+  }
 };
 
 }  // namespace portolan::port

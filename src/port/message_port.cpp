@@ -60,7 +60,11 @@ std::shared_ptr<port::PortState> MessagePort::detach() noexcept {
 }
 
 MessagePort::~MessagePort() {
-  if (state_ && !state_->lent()) state_->abandon();
+  if (!state_) return;
+  if (state_->forked()) [[unlikely]]
+    port::PortState::leave_behind(std::move(state_), port::EventTargetAccess::take(*this));
+  else if (!state_->lent())
+    state_->abandon();
 }
 
 PostResult MessagePort::submit_flat(std::span<const std::byte> bytes, Format format,
@@ -231,9 +235,10 @@ std::optional<CloseReason> MessagePort::close_reason() const noexcept {
 }
 
 Buffered MessagePort::buffered_amount() const noexcept {
+  if (!state_ || state_->forked()) return {};
   port::Endpoint* endpoint = nullptr;
   try {
-    if (state_) endpoint = state_->use();  // a port that has arrived knows it from its first use on
+    endpoint = state_->use();  // a port that has arrived knows it from its first use on
   } catch (const std::exception&) {
     return {};
   }

@@ -182,6 +182,18 @@ void PortState::abandon() noexcept {
   if (writing() == Writing::space) kept_by_space_ = shared_from_this();
 }
 
+// A thread of the parent's may have held any lock at the fork, and have been changing what stands here; where
+// no handler of the fork ran, malloc's lock, too. So nothing but the descriptors is given back: the rest
+// stays, on the list of those that a fork must touch.
+void PortState::leave_behind(std::shared_ptr<PortState> state,
+                             std::shared_ptr<Listeners> listeners) noexcept {
+  PortState& port = *state;
+  if (port.endpoint_ != nullptr) port.endpoint_->leave_behind();
+  port.become_inert();
+  if (port.listeners_ == nullptr) port.listeners_ = std::move(listeners);
+  if (port.left_behind_ == nullptr) port.left_behind_ = std::move(state);
+}
+
 void PortState::release(std::uint64_t sequence, const std::byte* frame, std::uint32_t frame_bytes,
                         std::uint64_t large_bytes) noexcept {
   Endpoint& endpoint = *endpoint_;

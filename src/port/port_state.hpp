@@ -91,6 +91,8 @@ class PortState final : public LoopSource,
   void close(CloseReason reason = CloseReason::closed) noexcept;
   // The MessagePort is destroyed: events of it that still live keep what they need.
   void abandon() noexcept;
+  // The same in a forked child.
+  static void leave_behind(std::shared_ptr<PortState> state, std::shared_ptr<Listeners> listeners) noexcept;
 
   // ---- posting
   PostResult post_flat(std::span<const std::byte> bytes, Format format, const PostOptions& options,
@@ -357,6 +359,7 @@ class PortState final : public LoopSource,
   bool close_wanted_ = false;  // by another thread, while the parcel was moving
   std::shared_ptr<PortState> kept_by_events_;
   std::shared_ptr<PortState> kept_by_space_;
+  std::shared_ptr<PortState> left_behind_;
 
   std::shared_ptr<UnshippedChannel> unshipped_;  // null if it came from elsewhere
 

@@ -93,6 +93,7 @@ MODES = {
     ],
     "fork": [
         doctest(PROCESS, "*fork*"),
+        Program("tests/process/clone-test", (), {"PORTOLAN_CLONES": "2000"}),
         doctest(BAD, "*fork*"),
         doctest("tests/os/os-test", "*fork*"),
         doctest("tests/port/port-test", "*fork*"),
