@@ -3,6 +3,7 @@
 #include "broker/office.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "os/pause.hpp"
@@ -32,10 +33,12 @@ bool Office::send(Connection& to, const wire::NamePacket& packet, std::vector<Fi
   if (to.doomed) return false;
   Outgoing out{wire::encode(packet), std::move(descriptors), 0, introduced_by != nullptr};
   if (introduced_by != nullptr) out.introduced_by = introduced_by->who.uid;
+  bool crowded = false;
   if (to.outgoing.empty()) {
     const std::error_code error = transmit(to, out);
     if (!error) return true;
-    if (error != std::errc::resource_unavailable_try_again) {
+    crowded = error.value() == ETOOMANYREFS;
+    if (!crowded && error != std::errc::resource_unavailable_try_again) {
       // Nobody there is told of by the hang-up; descriptors that cannot travel are the caller's to answer
       // for.
       if (out.descriptors.empty()) doom(to, "connection_lost", error.message());
@@ -53,6 +56,7 @@ bool Office::send(Connection& to, const wire::NamePacket& packet, std::vector<Fi
   to.queued_bytes += out.bytes.size();
   to.outgoing.push_back(std::move(out));
   if (to.outgoing.size() == 1) {
+    if (crowded) try_later(to);
     watch_for_packets(to);
     watch_for_silence(to);
   }
@@ -72,15 +76,8 @@ void Office::flush(Connection& to) {
     const std::error_code error = transmit(to, to.outgoing.front());
     if (error == std::errc::resource_unavailable_try_again) break;
     if (error.value() == ETOOMANYREFS) {
-      // Nobody tells when another socket has been read.
-      cancel(to.retry);
-      to.retry = after(kRetryNs, [this, id = to.id] {
-        Connection* const again = find(id);
-        if (again == nullptr) return;
-        again->retry = TimerId::none;
-        flush(*again);
-        watch_for_packets(*again);
-      });
+      try_later(to);
+      some = true;  // it does read: the kernel has looked for room before
       break;
     }
     settle(to, to.outgoing.front());
@@ -93,6 +90,18 @@ void Office::flush(Connection& to) {
   } else if (some) {
     watch_for_silence(to);
   }
+}
+
+// Too many descriptors of this user are under way, and nobody tells when another socket has been read.
+void Office::try_later(Connection& to) {
+  cancel(to.retry);
+  to.retry = after(kRetryNs, [this, id = to.id] {
+    Connection* const again = find(id);
+    if (again == nullptr) return;
+    again->retry = TimerId::none;
+    flush(*again);
+    watch_for_packets(*again);
+  });
 }
 
 void Office::watch_for_packets(Connection& connection) {

@@ -55,6 +55,7 @@ class Office {
   void refuse(Connection& to, const wire::NamePacket& request, std::errc why, const std::string& text);
   /// What was queued, as far as it goes.
   void flush(Connection& to);
+  void try_later(Connection& to);
   /// Waits for what it sends, and for room if it has not taken everything.
   void watch_for_packets(Connection& connection);
   /// Without a word: it has gone itself.
