@@ -190,6 +190,15 @@ class Endpoint final : public ForkGuarded {
       spare_writer_fences();
     }
   }
+  // Everything in hand counts as read. False: the ring is another owner's by now, or is just being moved, and
+  // nothing is written.
+  bool pass_all() noexcept {
+    const Status now = status();
+    if ((now != Status::open && now != Status::closed) || !owned()) return false;
+    reader_.pass_all();
+    after_release();
+    return true;
+  }
   // Any thread, the segment's lock held.
   void hand_back_kept() noexcept {
     reader_.hand_back_kept();

@@ -235,8 +235,7 @@ bool PortState::serve_message(Endpoint& endpoint) {
     if (deliver_until_ == ~std::uint64_t{0}) deliver_until_ = endpoint.posted_by_peer();
     if (endpoint.reader().taken_count() >= deliver_until_) return false;
   }
-  endpoint.reader().pass_all();
-  endpoint.after_release();
+  static_cast<void>(endpoint.pass_all());
   MessageEvent event{"message"};
   try {
     const std::uint64_t packets = endpoint.packets_collected();

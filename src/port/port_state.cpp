@@ -251,8 +251,7 @@ void PortState::try_receive(Received& received) {
   Endpoint* const endpoint = use();
   // A sleeper that was woken by a move: the mover has the cursor now.
   if (endpoint == nullptr || endpoint->status() == Status::moving) return;
-  endpoint->reader().pass_all();
-  endpoint->after_release();
+  static_cast<void>(endpoint->pass_all());
   switch (take(*endpoint, received.event_)) {
     case Endpoint::Take::message:
       received.outcome_ = ReceiveStatus::message;
@@ -313,17 +312,18 @@ void PortState::let_go(std::span<Received> batch, ring::Reader& reader) noexcept
       former = Received();
     }
   }
-  reader.unpin_read(unpinned);
+  if (unpinned != 0) reader.unpin_read(unpinned);
 }
 
 std::size_t PortState::receive_batch(std::span<Received> batch) {
   check_process("receive_batch");
   Endpoint* const endpoint = use();
-  if (endpoint == nullptr) return 0;
+  if (endpoint == nullptr || endpoint->status() == Status::moving) return 0;
   // Passed all at once, so that letting them go stores nothing.
   ring::Reader& reader = endpoint->reader();
-  reader.pass_all();
+  const bool ours = endpoint->pass_all();
   let_go(batch, reader);
+  if (!ours) return 0;
   endpoint->after_release();
   const bool plain = trust_ == Trust::same_user && endpoint->usable() && earlier_.empty();
   std::size_t count = 0;

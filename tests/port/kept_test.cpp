@@ -2,6 +2,7 @@
 
 // What a process still looks at when the port moves on: the bytes stay, whatever the next owner does with the
 // memory.
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <doctest/doctest.h>
@@ -117,6 +118,42 @@ TEST_CASE(
   for (std::uint64_t i = 0; i < 200; ++i) CHECK(channel.port1.receive()->data<std::uint64_t>() == i);
   CHECK(arrived.receive()->text() == "to keep the first extent in use");
   CHECK(event->text() == "to keep the first extent in use");
+}
+
+TEST_CASE("a port that has moved away and is asked all the same leaves the ring to its new owner") {
+  const PortCensus census;
+  const std::vector<std::byte> body(3000);
+  for (const bool in_batches : {false, true}) {
+    CAPTURE(in_batches);
+    MessageChannel channel({.limit_bytes = 1 << 20});
+    // Several extents behind; an event of one of the first is all that is kept.
+    std::vector<Received> kept;
+    for (int i = 0; i < 60; ++i) channel.port1.post_message(body);
+    for (int i = 0; i < 55; ++i) {
+      Received received = channel.port2.receive();
+      if (i == 15) kept.push_back(std::move(received));
+    }
+    MessagePort next = moved_on(channel.port2);
+    // The next owner goes round the ring, then it is full.
+    for (int i = 0; i < 200; ++i) {
+      channel.port1.post_message(body);
+      REQUIRE(next.receive());
+    }
+    while (channel.port1.try_post_message(body) == PostResult::posted) {
+    }
+    const std::uint64_t unread = channel.port1.buffered_amount().messages;
+    kept.clear();
+    std::array<Received, 4> batch;
+    for (int i = 0; i < 3; ++i) {
+      if (in_batches)
+        CHECK(channel.port2.receive_batch(batch) == 0);
+      else
+        CHECK(channel.port2.try_receive().status() == ReceiveStatus::closed);
+    }
+    CHECK(channel.port1.try_post_message(body) == PostResult::full);
+    for (std::uint64_t i = 0; i < unread; ++i) REQUIRE(next.try_receive());
+    CHECK(next.is_open());
+  }
 }
 
 TEST_CASE("a large message in hand while its port moves does not count against the limit for ever") {
