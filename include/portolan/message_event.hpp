@@ -218,6 +218,7 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
     data_ = frame_ = loan.payload;
     size_bytes_ = frame_bytes_ = loan.header.payload_bytes();
     format_ = static_cast<Format>(loan.header.format());
+    marks_ = 0;  // a message that could not be taken may have left some
     lanes_ = &lanes;
     sequence_ = loan.sequence;
   }

@@ -205,7 +205,6 @@ Endpoint::Take PortState::open_frame(Endpoint& endpoint, const ring::Reader::Fra
                                      MessageEvent& event) {
   event.show({frame.header, frame.payload, frame.sequence}, lanes_);
   event.lanes_ = nullptr;  // not until nothing can fail any more
-  event.marks_ = 0;
   if (endpoint.reader().redelivered(frame.sequence)) event.marks_ |= MessageContent::kRedelivered;
   if (frame.header.is_request()) event.marks_ |= MessageContent::kRequest;
   if (frame.header.attachments()) [[unlikely]] {

@@ -127,6 +127,24 @@ TEST_CASE("a batch counts as read at the next one, not before, whatever becomes 
   CHECK(kept.text() == "a message");
 }
 
+TEST_CASE("what could not be taken leaves nothing in the batch for the message that comes there next") {
+  MessageChannel channel, other;
+  channel.port1.post_message("plain");
+  REQUIRE(channel.port2.receive());  // a first use needs descriptors of its own
+  channel.port1.post_message("plain");
+  const Reply reply = channel.port1.request("with a port", {.transfer = {other.port2}});
+  std::array<Received, 2> batch;
+  {
+    const FewDescriptors one(1);
+    REQUIRE(channel.port2.receive_batch(batch) == 1);  // the request stays
+  }
+  Received request = channel.port2.receive();
+  CHECK(request->is_request());
+  for (int i = 0; i < 2; ++i) channel.port1.post_message("plain");
+  REQUIRE(channel.port2.receive_batch(batch) == 2);
+  for (Received& plain : batch) CHECK(!plain->is_request());
+}
+
 TEST_CASE("an event of a batch that was dispatched is a new one in the next batch") {
   MessageChannel channel;
   EventTarget target;
