@@ -14,7 +14,7 @@ inline namespace v1 {
 
 enum class ReceiveStatus : std::uint8_t {
   message,    ///< there is one
-  empty,      ///< nothing there now (try_receive only), or nothing that can be had: see Trust::foreign
+  empty,      ///< nothing there now, or nothing that can be had yet: see Trust (try_receive only)
   timed_out,  ///< nothing came in time
   stopped,    ///< the stop token was triggered
   closed,     ///< the other end is gone and everything was read; or this end was closed or detached

@@ -12,8 +12,8 @@ inline namespace v1 {
 /// its birth who may hold them, and nothing changes later.
 ///
 /// While more than 128 descriptors that foreign peers sent wait to be closed (FileDescriptor says how), a
-/// message that brings more of them is not there yet, nor what is behind it, for 100 ms at the most. A port
-/// that has brought few of those has its messages up to twice as many.
+/// message that brings more of them is not there yet, nor what is behind it: each such message waits for 100
+/// ms at the most. A port that has brought few of those has its messages up to twice as many.
 enum class Trust : std::uint8_t {
   same_user = 0,  ///< ends stay with processes of one uid; posting one elsewhere is a DataCloneError
   foreign =

@@ -42,8 +42,8 @@ class WaitingPorts {
   [[nodiscard]] std::size_t first_ready() const noexcept {
     const auto found = std::find_if(states_.begin(), states_.end(), [](const auto& state) {
       Endpoint* const endpoint = state ? state->used() : nullptr;
-      return endpoint == nullptr || (!state->dry(*endpoint) && !state->held()) || endpoint->peer_closed() ||
-             !endpoint->usable();
+      return endpoint == nullptr || !endpoint->usable() ||
+             (!state->held() && (!state->dry(*endpoint) || endpoint->peer_closed()));
     });
     return found == states_.end() ? npos : static_cast<std::size_t>(found - states_.begin());
   }
@@ -83,7 +83,8 @@ class WaitingPorts {
     for (const auto& state : states_) {
       Endpoint& endpoint = *state->used();
       if (!inside_.emplace_back(endpoint.gate(), &sleeper)) return false;
-      sockets_.push_back(endpoint.socket());
+      // The packet of a message that is left for a while lies in its socket, which would end each sleep.
+      if (!state->held()) sockets_.push_back(endpoint.socket());
     }
     return true;
   }

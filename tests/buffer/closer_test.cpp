@@ -4,6 +4,7 @@
 // bytes which nobody takes. Whoever owns them here must not wait with it.
 #include <arpa/inet.h>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <doctest/doctest.h>
@@ -15,6 +16,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -198,6 +200,40 @@ TEST_CASE(
     PORTOLAN_CHILD_REQUIRE(a_close_waits());
     far.reset();
     for (++taken; taken < kMessages; ++taken) PORTOLAN_CHILD_REQUIRE(heavy.port2.receive());
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("wait_any sleeps while a message is left for later, and others are not left with it") {
+  ChildProcess child = ChildProcess::fork([] {
+    const FileDescriptor far = leave_a_close_waiting();
+    MessageChannel heavy({.trust = Trust::foreign}), quiet;
+    constexpr int kMessages = 40, kEach = 16;
+    for (int posted = 0; posted < kMessages; ++posted) {
+      std::vector<FileDescriptor> descriptors(kEach);
+      for (FileDescriptor& each : descriptors) each = FileDescriptor(::dup(0));
+      heavy.port1.post_message("sixteen", {.transfer = {descriptors}});
+    }
+    while (heavy.port2.try_receive()) {
+    }
+    const std::array ports{&heavy.port2, &quiet.port2};
+    std::atomic<pid_t> waiting{0};
+    int in_vain = 0;
+    std::thread waiter([&] {
+      waiting = ::gettid();
+      while (wait_any(ports, kPatience) == 0) {
+        if (!heavy.port2.try_receive()) ++in_vain;
+      }
+    });
+    PORTOLAN_CHILD_REQUIRE(wait_until([&] { return waiting != 0 && sleeps_deeply(waiting); }));
+    // An end behind what is left is none yet.
+    heavy.port1.close();
+    quiet.port1.post_message("beside it");
+    waiter.join();
+    PORTOLAN_CHILD_REQUIRE(quiet.port2.try_receive());
+    PORTOLAN_CHILD_REQUIRE(in_vain <= kMessages);
+    PORTOLAN_CHILD_REQUIRE(a_close_waits());
     return 0;
   });
   CHECK(child.wait() == ChildExit::exited(0));
