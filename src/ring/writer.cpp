@@ -61,7 +61,8 @@ std::byte* Writer::reserve_in_new_extent(std::uint64_t payload_bytes) noexcept {
 }
 
 std::optional<Run> Writer::find_run(std::uint64_t blocks) noexcept {
-  if (preferred_blocks_ > blocks)
+  // At least two messages of that size: else what the second does not fit into is lost to the limit.
+  if (preferred_blocks_ >= 2 * blocks)
     if (const auto run = find_free_run(preferred_blocks_)) return run;
   return find_free_run(blocks);
 }

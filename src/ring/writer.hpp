@@ -39,7 +39,7 @@ class Writer : public lane::WriteCursor {
       return room;
     return reserve_in_new_extent(payload_bytes);
   }
-  // How many blocks an extent gets that could do with fewer, where so many are free.
+  // How many blocks an extent gets that could do with half of them, where so many are free.
   void prefer_extents_of(std::uint32_t blocks) noexcept { preferred_blocks_ = blocks; }
   // What reserve() gives without leaving the current extent.
   std::uint64_t room_here_bytes() const noexcept {

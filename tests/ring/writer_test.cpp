@@ -97,6 +97,16 @@ TEST_CASE("an extent has as many blocks as are preferred, and if so many are not
   for (std::uint64_t taken = 0; taken < message; ++taken) REQUIRE(take_and_release(ends.reader, taken));
 }
 
+TEST_CASE("a message that only one of would fit into a preferred extent gets one of its own size") {
+  for (const std::uint64_t blocks : {2ul, 3ul}) {
+    Ends ends;
+    ends.writer.prefer_extents_of(4);
+    REQUIRE(post(ends.writer, (blocks - 1) * kBlock, 0));
+    CHECK(ends.memory.used_blocks() == (blocks == 2 ? 4 : 3));
+    CHECK(take_and_release(ends.reader, 0));
+  }
+}
+
 TEST_CASE("what is committed may be shorter than what was reserved") {
   Ends ends;
   for (std::uint64_t message = 0; message < 10'000; ++message) {
