@@ -236,6 +236,10 @@ void LoopCore::wake(SourceId id) noexcept {
   disturb_foreign_loop();
 }
 
+void LoopCore::look_next() noexcept {
+  turns_ = kTurnsPerLook - 1;
+}
+
 void LoopCore::hold() noexcept {
   if (!tasks_.ended()) ++holds_;
 }

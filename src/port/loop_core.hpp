@@ -69,6 +69,8 @@ class LoopCore {
   /// Not served any more, from now on. Before its descriptor is closed or sent away. Also after the loop has
   /// ended, and in a forked child, from any thread.
   void detach(SourceId id) noexcept;
+  /// Looks at the descriptors before the next turn: this one was long.
+  void look_next() noexcept;
   /// Serves it in the next turn, without an edge of its descriptor.
   void wake(SourceId id) noexcept;
 

@@ -241,6 +241,7 @@ bool PortState::serve_message(Endpoint& endpoint) {
     const std::uint64_t packets = endpoint.packets_collected();
     const Endpoint::Take taken = take_queued(endpoint, event);
     took_packet_ = endpoint.packets_collected() != packets;
+    if (took_packet_) attachment_.core()->look_next();
     if (taken == Endpoint::Take::reply) return answer(event, PendingReply::Call::now), true;
     if (taken == Endpoint::Take::waits) return retry_later(ForeignIntake::kPause_ns), false;
     if (taken != Endpoint::Take::message) return false;

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <doctest/doctest.h>
 #include <functional>
 #include <linux/sockios.h>
@@ -225,6 +226,29 @@ TEST_CASE("of messages with descriptors a port gets one a turn") {
     static_cast<void>(EventLoop::current().poll());
     CHECK(served == then);
   }
+}
+
+// Without a census: what counts a signal stays for the handler that may still run.
+TEST_CASE("a loop looks at its descriptors after each message with descriptors") {
+  int taken_before_signal = 0;
+  std::thread([&] {  // whose loop ends with it, and gives the signal back
+    MessageChannel heavy;
+    constexpr int kMessages = 40, kBefore = 20;
+    for (int posted = 0; posted < kMessages; ++posted) {
+      FileDescriptor some(::dup(0));
+      heavy.port1.post_message("one", {.transfer = {some}});
+    }
+    int taken = 0;
+    EventLoop& loop = EventLoop::current();
+    loop.on_signal(SIGUSR2, [&] { taken_before_signal = taken; });
+    heavy.port2.on_message([&](MessageEvent&) {
+      if (++taken == kBefore) ::raise(SIGUSR2);
+      if (taken == kMessages) loop.stop();
+    });
+    loop.run();
+  })
+      .join();
+  CHECK(taken_before_signal == 20);
 }
 
 TEST_CASE("a flood at one port keeps nobody who waits for several from the death of another's peer") {
