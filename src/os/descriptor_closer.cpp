@@ -74,8 +74,8 @@ class Closer {
  private:
   static constexpr std::size_t kBlockSize = 256;
   // What comes while it rests that long needs no waking: a message's descriptors are let go of one by one.
-  static constexpr std::int64_t kLinger_ns = 200'000;
-  static constexpr std::int64_t kNoBound_ns = std::int64_t{3'600'000'000'000};
+  static constexpr std::int64_t kLingerNs = 200'000;
+  static constexpr std::int64_t kNoBoundNs = std::int64_t{3'600'000'000'000};
 
   struct Block {
     std::unique_ptr<Block> next;
@@ -103,7 +103,7 @@ class Closer {
   }
 
   void rest(std::uint64_t closed) noexcept {
-    const timespec linger{0, kLinger_ns};
+    const timespec linger{0, kLingerNs};
     ::nanosleep(&linger, nullptr);
     // [K18] relaxed; pairs with [K15].
     rests_.store(1, std::memory_order_relaxed);
@@ -111,7 +111,7 @@ class Closer {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     // [K16] relaxed; pairs with [K12]: behind the fence.
     if (added_.load(std::memory_order_relaxed) == closed)
-      static_cast<void>(futex_wait_private(&rests_, 1, kNoBound_ns));
+      static_cast<void>(futex_wait_private(&rests_, 1, kNoBoundNs));
     rests_.store(0, std::memory_order_relaxed);  // [K18]
   }
 

@@ -15,7 +15,7 @@ namespace portolan::port {
 class ForeignIntake {
  public:
   // How long until it is worth another look.
-  static constexpr std::int64_t kPause_ns = 1'000'000;
+  static constexpr std::int64_t kPauseNs = 1'000'000;
 
   [[nodiscard]] bool is_behind() noexcept {
     const os::ToClose now = os::to_close();
@@ -33,12 +33,12 @@ class ForeignIntake {
   [[nodiscard]] bool must_wait() noexcept {
     const std::int64_t now_ns = os::monotonic_ns();
     if (since_ns_ == 0) since_ns_ = now_ns;
-    if (now_ns - since_ns_ < kLongest_ns) return true;
+    if (now_ns - since_ns_ < kLongestNs) return true;
     return since_ns_ = 0, false;
   }
   // Whether one does, still.
   [[nodiscard]] bool waits() noexcept {
-    return since_ns_ != 0 && is_behind() && os::monotonic_ns() - since_ns_ < kLongest_ns;
+    return since_ns_ != 0 && is_behind() && os::monotonic_ns() - since_ns_ < kLongestNs;
   }
   void took(std::uint64_t descriptors) noexcept { taken_since_ += descriptors; }
 
@@ -47,7 +47,7 @@ class ForeignIntake {
   static constexpr std::uint64_t kMostBehind = 128;
   // Who brings few is not to wait for who brings many.
   static constexpr std::uint64_t kMostOfOne = 32;
-  static constexpr std::int64_t kLongest_ns = 100'000'000;
+  static constexpr std::int64_t kLongestNs = 100'000'000;
 
   std::uint64_t given_at_start_ = 0;  // what there was to close when the count of the next one began
   std::uint64_t taken_since_ = 0;

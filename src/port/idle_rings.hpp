@@ -12,7 +12,7 @@ namespace portolan::port {
 class IdleRings {
  public:
   // How long it does not look; the ring is looked at all the while.
-  static constexpr std::int64_t kRest_ns = 1'000'000;
+  static constexpr std::int64_t kRestNs = 1'000'000;
 
   [[nodiscard]] bool flooded() const noexcept { return count_ > kMost; }
   void for_nothing() noexcept { count_ += count_ <= kMost ? 1 : 0; }

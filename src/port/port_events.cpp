@@ -243,13 +243,13 @@ bool PortState::serve_message(Endpoint& endpoint) {
     took_packet_ = endpoint.packets_collected() != packets;
     if (took_packet_) attachment_.core()->look_next();
     if (taken == Endpoint::Take::reply) return answer(event, PendingReply::Call::now), true;
-    if (taken == Endpoint::Take::waits) return retry_later(ForeignIntake::kPause_ns), false;
+    if (taken == Endpoint::Take::waits) return retry_later(ForeignIntake::kPauseNs), false;
     if (taken != Endpoint::Take::message) return false;
   } catch (const PortError&) {
-    retry_later(kRetry_ns);
+    retry_later(kRetryNs);
     return false;
   } catch (const std::bad_alloc&) {
-    retry_later(kRetry_ns);
+    retry_later(kRetryNs);
     return false;
   }
   if (event.enclosures_ != nullptr && event.enclosures_->broken) {

@@ -273,7 +273,7 @@ void PortState::receive(Received& received, std::int64_t deadline_ns, const std:
     try_receive(received);
     if (received.outcome_ != ReceiveStatus::empty) [[likely]]
       return;
-    switch (held() ? endpoint_->pause(ForeignIntake::kPause_ns, deadline_ns, stop)
+    switch (held() ? endpoint_->pause(ForeignIntake::kPauseNs, deadline_ns, stop)
                    : endpoint_->wait_for_message(deadline_ns, stop)) {
       case Endpoint::Wait::look_again:
         break;

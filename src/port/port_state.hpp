@@ -318,7 +318,7 @@ class PortState final : public LoopSource,
   bool serve_drain(Endpoint& endpoint);
   void dispatch(Event& event) noexcept;
   void warn_of_unread() noexcept;
-  static constexpr std::int64_t kRetry_ns = 10'000'000;  // after the kernel had no descriptors or no memory
+  static constexpr std::int64_t kRetryNs = 10'000'000;  // after the kernel had no descriptors or no memory
   void retry_later(std::int64_t pause_ns);
   void look_again() noexcept;
   bool tell(const std::shared_ptr<LoopCore>& loop) noexcept;

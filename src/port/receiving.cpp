@@ -213,7 +213,7 @@ Endpoint::Wait Endpoint::light_sleep(std::int64_t deadline_ns, const ThreadSleep
 Endpoint::Wait Endpoint::rest(std::int64_t deadline_ns, const ThreadSleeper& sleeper,
                               std::uint32_t nudges) noexcept {
   const std::int64_t now_ns = os::monotonic_ns();
-  const Wait woken = light_sleep(now_ns + until(deadline_ns, now_ns, IdleRings::kRest_ns), sleeper, nudges);
+  const Wait woken = light_sleep(now_ns + until(deadline_ns, now_ns, IdleRings::kRestNs), sleeper, nudges);
   if (os::hung_up(socket_.get())) notice_hang_up();
   return peer_closed() ? Wait::look_again : woken;
 }
@@ -254,7 +254,7 @@ Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Wat
     refused_ = watch.sleep(socket_.get(), nudges, sleep_ns);
     if (os::hung_up(socket_.get())) notice_hang_up();
     look_again = !reader_.dry() || peer_closed() || !usable() || sleeper.nudges() != nudges;
-    if (os::monotonic_ns() - began_ns >= IdleRings::kRest_ns)
+    if (os::monotonic_ns() - began_ns >= IdleRings::kRestNs)
       idle_rings_.quiet();
     else
       look_again ? idle_rings_.answered() : idle_rings_.for_nothing();

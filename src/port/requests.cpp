@@ -247,12 +247,12 @@ bool PortState::serve_disabled(Endpoint& endpoint) {
   try {
     if (settle_replies(endpoint) != 0) return true;
   } catch (const std::exception&) {  // the kernel, or no memory
-    retry_later(kRetry_ns);
+    retry_later(kRetryNs);
     return false;
   }
   if (ended && !replies_.empty()) return replies_.settle_all(ReplyStatus::closed), true;
   if (dry(endpoint)) return false;
-  if (held()) return retry_later(ForeignIntake::kPause_ns), false;
+  if (held()) return retry_later(ForeignIntake::kPauseNs), false;
   Callback<void()> call;
   {
     const std::lock_guard lock(waiting_);

@@ -74,7 +74,7 @@ class WaitingPorts {
   [[nodiscard]] std::int64_t longest_sleep_ns() const noexcept {
     const bool held =
         std::any_of(states_.begin(), states_.end(), [](const auto& state) { return state->held(); });
-    return held ? ForeignIntake::kPause_ns : kRearmNs;
+    return held ? ForeignIntake::kPauseNs : kRearmNs;
   }
 
   // So that close() and moves from other threads wake this one, and wait until it has left. False: one is
