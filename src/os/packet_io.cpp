@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -144,9 +143,6 @@ void wait_until_writable(int socket) noexcept {
 }
 
 void discard_packets(int socket) noexcept {
-  // One call in place of two where nothing waits. What is empty is not counted, and nobody here sends it.
-  int queued = 0;
-  if (::ioctl(socket, FIONREAD, &queued) == 0 && queued == 0) return;
   std::byte space[1];
   iovec part{space, sizeof space};
   // The kernel may say the end once before the last packet, and tells a reset before what is still queued.

@@ -66,7 +66,7 @@ struct ReceivedPacket {
 void wait_until_readable(int socket) noexcept;
 void wait_until_writable(int socket) noexcept;
 
-/// Takes every packet that is there, if any of them has a byte; the kernel drops their descriptors.
+/// Takes every packet that is there; the kernel drops their descriptors.
 void discard_packets(int socket) noexcept;
 
 /// Bytes of all packets waiting to be received; 0 if it cannot be asked.

@@ -289,24 +289,26 @@ TEST_CASE("descriptors come out of a user's socket of any type, whatever else it
 }
 
 TEST_CASE("what is discarded is closed, though somebody else holds the socket") {
-  const ResourceCensus census;
-  Pair pair;
-  const FileDescriptor held = pair.ends[1].duplicate();
-  int ends[2];
-  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-  const FileDescriptor reading(ends[0]);
-  FileDescriptor writing(ends[1]);
-  const std::array number{writing.get()};
-  REQUIRE_FALSE(send_packet(pair.near, {}, {}));  // as only a hostile peer sends it
-  REQUIRE_FALSE(send_packet(pair.near, kHello, number));
-  writing.reset();
-  char byte = 0;
-  CHECK(::read(reading.get(), &byte, 1) < 0);
-  shutdown_both(pair.far);
-  discard_packets(pair.far);
-  pair.ends[1].reset();
-  CHECK(::read(reading.get(), &byte, 1) == 0);
-  discard_packets(held.get());
+  // Empty ones only a hostile peer sends.
+  for (const std::span<const std::byte> packet : {std::span<const std::byte>(kHello), {}}) {
+    CAPTURE(packet.size());
+    const ResourceCensus census;
+    Pair pair;
+    const FileDescriptor held = pair.ends[1].duplicate();
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+    const FileDescriptor reading(ends[0]);
+    FileDescriptor writing(ends[1]);
+    const std::array number{writing.get()};
+    REQUIRE_FALSE(send_packet(pair.near, packet, number));
+    writing.reset();
+    char byte = 0;
+    CHECK(::read(reading.get(), &byte, 1) < 0);
+    shutdown_both(pair.far);
+    discard_packets(pair.far);
+    pair.ends[1].reset();
+    CHECK(::read(reading.get(), &byte, 1) == 0);
+  }
 }
 
 TEST_CASE("whoever waits for a socket returns when it can go on, and when it has ended") {
