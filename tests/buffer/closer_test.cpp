@@ -97,6 +97,16 @@ FileDescriptor received(FileDescriptor& sent, Trust trust) {
   return std::move(message->descriptors()[0]);
 }
 
+constexpr int kEach = 16;  // as many as a foreign peer's message may bring
+
+void post_sixteens(MessagePort& port, int messages) {
+  for (int posted = 0; posted < messages; ++posted) {
+    std::vector<FileDescriptor> descriptors(kEach);
+    for (FileDescriptor& each : descriptors) each = FileDescriptor(::dup(0));
+    port.post_message("sixteen", {.transfer = {descriptors}});
+  }
+}
+
 // Leaves a close waiting, in a process whose other end of it is `far`.
 FileDescriptor leave_a_close_waiting() {
   Lingering lingering;
@@ -175,12 +185,8 @@ TEST_CASE(
   ChildProcess child = ChildProcess::fork([] {
     FileDescriptor far = leave_a_close_waiting();
     MessageChannel heavy({.trust = Trust::foreign}), light({.trust = Trust::foreign});
-    constexpr int kMessages = 40, kEach = 16, kMostBehind = 2 * 128;
-    for (int posted = 0; posted < kMessages; ++posted) {
-      std::vector<FileDescriptor> descriptors(kEach);
-      for (FileDescriptor& each : descriptors) each = FileDescriptor(::dup(0));
-      heavy.port1.post_message("sixteen", {.transfer = {descriptors}});
-    }
+    constexpr int kMessages = 40, kMostBehind = 2 * 128;
+    post_sixteens(heavy.port1, kMessages);
     int taken = 0;
     while (heavy.port2.try_receive()) ++taken;
     PORTOLAN_CHILD_REQUIRE(taken < kMostBehind / kEach + 2);
@@ -209,12 +215,8 @@ TEST_CASE("wait_any sleeps while a message is left for later, and others are not
   ChildProcess child = ChildProcess::fork([] {
     const FileDescriptor far = leave_a_close_waiting();
     MessageChannel heavy({.trust = Trust::foreign}), quiet;
-    constexpr int kMessages = 40, kEach = 16;
-    for (int posted = 0; posted < kMessages; ++posted) {
-      std::vector<FileDescriptor> descriptors(kEach);
-      for (FileDescriptor& each : descriptors) each = FileDescriptor(::dup(0));
-      heavy.port1.post_message("sixteen", {.transfer = {descriptors}});
-    }
+    constexpr int kMessages = 40;
+    post_sixteens(heavy.port1, kMessages);
     while (heavy.port2.try_receive()) {
     }
     const std::array ports{&heavy.port2, &quiet.port2};
@@ -239,23 +241,28 @@ TEST_CASE("wait_any sleeps while a message is left for later, and others are not
   CHECK(child.wait() == ChildExit::exited(0));
 }
 
-TEST_CASE("a loop that leaves a message for later, since many descriptors are to be closed, gets it") {
+TEST_CASE(
+    "a loop that leaves a message for later, since many descriptors are to be closed, sleeps and gets it") {
   ChildProcess child = ChildProcess::fork([] {
     const FileDescriptor far = leave_a_close_waiting();
     MessageChannel heavy({.trust = Trust::foreign}), quiet;
-    constexpr int kMessages = 20, kEach = 16;
-    for (int posted = 0; posted < kMessages; ++posted) {
-      std::vector<FileDescriptor> descriptors(kEach);
-      for (FileDescriptor& each : descriptors) each = FileDescriptor(::dup(0));
-      heavy.port1.post_message("sixteen", {.transfer = {descriptors}});
-    }
+    constexpr int kMessages = 20;
+    post_sixteens(heavy.port1, kMessages);
     int taken = 0, answers = 0;
     heavy.port2.on_message([&](MessageEvent&) {
       if (++taken == kMessages) EventLoop::current().stop();
     });
     quiet.port2.on_message([&](MessageEvent&) { ++answers; });
     quiet.port1.post_message("beside it");
+    // Until the last message is taken it has something to do, or sleeps over what it leaves.
+    std::atomic<bool> ended{false}, slept{false};
+    std::thread watching([&, looping = ::gettid()] {
+      slept = wait_until([&] { return ended || sleeps_deeply(looping); }) && !ended;
+    });
     EventLoop::current().run();
+    ended = true;
+    watching.join();
+    PORTOLAN_CHILD_REQUIRE(slept);
     PORTOLAN_CHILD_REQUIRE(taken == kMessages);
     PORTOLAN_CHILD_REQUIRE(answers == 1);
     PORTOLAN_CHILD_REQUIRE(a_close_waits());
