@@ -80,9 +80,9 @@ std::byte* Endpoint::peer_looks_at() noexcept {
   return offset + ring::kHeaderBytes <= blocks.size() ? blocks.data() + offset : nullptr;
 }
 
-// Extents of one block cost a stream between far processors half its rate at 1 KiB and a fifth at 256 bytes:
-// at each beginning what fetches lines ahead starts anew, and both ends have an extent to change. Who fills a
-// block within a millisecond streams.
+// At the beginning of each extent what fetches lines ahead starts anew, and both ends have an extent to
+// change: extents of one block cost a stream more than half its rate at 1 KiB
+// (docs/decisions/extents-of-a-stream.md). Who fills a block within a millisecond streams.
 constexpr std::uint32_t kStreamBlocks = 4;
 constexpr std::int64_t kStreamNs = 1'000'000;
 

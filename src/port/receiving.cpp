@@ -256,8 +256,10 @@ Endpoint::Wait Endpoint::deep_sleep(std::int64_t deadline_ns, ThreadSleeper::Wat
     look_again = !reader_.dry() || peer_closed() || !usable() || sleeper.nudges() != nudges;
     if (os::monotonic_ns() - began_ns >= IdleRings::kRestNs)
       idle_rings_.quiet();
+    else if (look_again)
+      idle_rings_.answered();
     else
-      look_again ? idle_rings_.answered() : idle_rings_.for_nothing();
+      idle_rings_.for_nothing();
   }
   announce_awake();
   if (refused_) return Wait::refused;
