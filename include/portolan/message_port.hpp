@@ -28,6 +28,7 @@
 #include <portolan/lane/payload_copy.hpp>
 #include <portolan/message_event.hpp>
 #include <portolan/port_handle.hpp>
+#include <portolan/post_result.hpp>
 #include <portolan/received.hpp>
 #include <portolan/reply.hpp>
 #include <portolan/space.hpp>
@@ -44,15 +45,6 @@ struct PortAccess;
 inline namespace v1 {
 
 class EventLoop;
-
-enum class PostResult : std::uint8_t {
-  posted,
-  full,       ///< the channel's limit, or the socket's room for ports: nothing was posted, everything is the
-              ///< caller's
-  closed,     ///< an end is closed: the message is dropped, the transfer list detached, as on the Web
-  detached,   ///< this port was moved away: likewise
-  timed_out,  ///< no room came in time: nothing was posted, everything is the caller's
-};
 
 /// Unread by the peer.
 struct Buffered {

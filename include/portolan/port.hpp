@@ -31,6 +31,7 @@
 #include <portolan/on_request.hpp>
 #include <portolan/one_shot.hpp>
 #include <portolan/port_handle.hpp>
+#include <portolan/post_result.hpp>
 #include <portolan/publisher.hpp>
 #include <portolan/received.hpp>
 #include <portolan/reply.hpp>
