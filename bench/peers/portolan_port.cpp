@@ -54,10 +54,12 @@ class PortolanPort {
 
   template <class F>
   void send_in_place(std::size_t bytes, F write) {
-    std::optional<portolan::Space> space;
-    while (!(space = port_.try_reserve(bytes))) pause();
-    write(space->bytes());
-    space->commit(bytes);
+    for (;; pause()) {
+      std::optional<portolan::Space> space = port_.try_reserve(bytes);
+      if (!space) continue;
+      write(space->bytes());
+      return space->commit(bytes);
+    }
   }
   template <class F>
   void receive_in_place(F read) {

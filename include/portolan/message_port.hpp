@@ -128,9 +128,18 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   /// Room for a message of up to `bytes` to be written in place. One reservation is open at a time
   /// (InvalidStateError). Throws QueueFullError, PortError; on a closed or detached port the space is private
   /// memory and its commit does nothing.
-  [[nodiscard]] Space reserve(std::size_t bytes);
+  [[nodiscard, gnu::always_inline]] Space reserve(std::size_t bytes) {
+    if (Space here(lanes_, bytes); here.in_lane()) [[likely]]
+      return here;
+    Space elsewhere = reserve_elsewhere(bytes);
+    return Space(std::move(elsewhere));
+  }
   /// Empty when there is no room.
-  [[nodiscard]] std::optional<Space> try_reserve(std::size_t bytes);
+  [[nodiscard]] std::optional<Space> try_reserve(std::size_t bytes) {
+    if (Space here(lanes_, bytes); here.in_lane()) [[likely]]
+      return here;
+    return try_reserve_elsewhere(bytes);
+  }
 
   /// Posts a message that its receiver answers with MessageEvent::reply(), and throws as post_message does.
   /// Any number may be under way; each reply finds its own request. On a closed or detached port the Reply
@@ -365,6 +374,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   PostResult submit_flat(std::span<const std::byte> bytes, Format format, const PostOptions* options,
                          std::chrono::nanoseconds patience);
   void wake_reader() noexcept;
+  Space reserve_elsewhere(std::size_t bytes);
+  std::optional<Space> try_reserve_elsewhere(std::size_t bytes);
   Received wait();
   Received look();
   PostResult submit_encoded(void* value, Encoder encoder, Format format, const PostOptions* options,
@@ -379,7 +390,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   std::shared_ptr<port::PortState> detach() noexcept;
 
   std::shared_ptr<port::PortState> state_;  // null: detached
-  const lane::Lanes* lanes_ = nullptr;      // the state's
+  lane::Lanes* lanes_ = nullptr;            // the state's
 };
 
 }  // namespace v1

@@ -110,20 +110,18 @@ void MessagePort::throw_full(const char* call) const {
       "ChannelOptions::limit_bytes");
 }
 
-std::optional<Space> MessagePort::try_reserve(std::size_t bytes) {
-  if (std::byte* const room = state_ ? state_->open_space(bytes) : nullptr)
-    return Space(*state_, {room, bytes});
+Space MessagePort::reserve_elsewhere(std::size_t bytes) {
+  std::optional<Space> space = try_reserve_elsewhere(bytes);
+  if (!space) throw_full("reserve");
+  return std::move(*space);
+}
+
+std::optional<Space> MessagePort::try_reserve_elsewhere(std::size_t bytes) {
   const auto state = state_ ? state_ : std::make_shared<port::PortState>(port::Parcel{});
   auto reservation = std::make_unique<port::Reservation>(state, bytes, port::Writing::space);
   if (!reservation->has_space_for(bytes)) return std::nullopt;
   std::byte* const room = reservation->append(bytes);
   return Space(std::move(reservation), {room, bytes});
-}
-
-Space MessagePort::reserve(std::size_t bytes) {
-  std::optional<Space> space = try_reserve(bytes);
-  if (!space) throw_full("reserve");
-  return std::move(*space);
 }
 
 void MessagePort::wake_reader() noexcept {

@@ -49,8 +49,8 @@ void PortState::open_lanes() noexcept {
 
 void PortState::open_posting_lane() noexcept {
   Endpoint* const endpoint = used();
-  const bool shut = endpoint == nullptr || writing_.load(std::memory_order_relaxed) != 0;    // [U3]
-  lanes_.posting_.store(shut ? nullptr : &endpoint->standing(), std::memory_order_release);  // [Q8]
+  const bool shut = endpoint == nullptr || lanes_.writing_.load(std::memory_order_relaxed) != 0;  // [U3]
+  lanes_.posting_.store(shut ? nullptr : &endpoint->standing(), std::memory_order_release);       // [Q8]
 }
 
 PortState::~PortState() {
@@ -356,14 +356,14 @@ void PortState::take_turn() {
     unshipped_->queue().take_turn({unshipped_, &outgoing_unshipped(*unshipped_)},
                                   used()->writer().message_count(), used()->unread().first);
   // [U4] relaxed: as [U3].
-  writing_.fetch_and(static_cast<std::uint8_t>(~kOutOfTurn), std::memory_order_relaxed);
+  lanes_.writing_.fetch_and(static_cast<std::uint8_t>(~lane::Lanes::kOutOfTurn), std::memory_order_relaxed);
   open_posting_lane();
 }
 
 // The posting thread may be another one by now, and be writing.
 void PortState::end_turn() noexcept {
   // [U4] relaxed: as [U3].
-  writing_.fetch_or(kOutOfTurn, std::memory_order_relaxed);
+  lanes_.writing_.fetch_or(lane::Lanes::kOutOfTurn, std::memory_order_relaxed);
   open_posting_lane();
 }
 

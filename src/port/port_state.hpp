@@ -42,8 +42,7 @@ namespace portolan::port {
 struct Enclosures;
 struct Unopened;
 
-// Who writes a message on a port: nobody else may post on it then, and it may not move.
-enum class Writing : std::uint8_t { nothing = 0, message = 1, space = 2 };
+using lane::Writing;
 
 class PortState final : public LoopSource,
                         public ForkGuarded,
@@ -101,8 +100,8 @@ class PortState final : public LoopSource,
     Endpoint* const endpoint = used_.load(std::memory_order_acquire);
     if (endpoint != nullptr && options.transfer.empty() &&
         // [U3] relaxed: another port of this thread may have taken the turn, and no other thread's matters.
-        writing_.load(std::memory_order_relaxed) == 0 && endpoint->usable() && !endpoint->peer_closed())
-        [[likely]] {
+        lanes_.writing_.load(std::memory_order_relaxed) == 0 && endpoint->usable() &&
+        !endpoint->peer_closed()) [[likely]] {
       if (std::byte* const room = endpoint->room(bytes.size())) [[likely]] {
         lane::copy_payload(room, bytes.data(), bytes.size());
         endpoint->publish(ring::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
@@ -113,22 +112,22 @@ class PortState final : public LoopSource,
     return post_slowly(bytes, format, options, patience);
   }
   Writing writing() const noexcept {
-    return static_cast<Writing>(writing_.load(std::memory_order_relaxed) & ~kOutOfTurn);  // [U3]
+    const unsigned word = lanes_.writing_.load(std::memory_order_relaxed);  // [U3]
+    return static_cast<Writing>(word & ~lane::Lanes::kOutOfTurn);
   }
   // From the posting thread. An out of turn that comes meanwhile is another thread's, and may get lost.
   void set_writing(Writing writing) noexcept {
-    const unsigned turn = writing_.load(std::memory_order_relaxed) & kOutOfTurn;  // [U3]
-    writing_.store(static_cast<std::uint8_t>(static_cast<unsigned>(writing) | turn),
-                   std::memory_order_relaxed);  // [U3]
+    const unsigned word = lanes_.writing_.load(std::memory_order_relaxed);  // [U3]
+    const unsigned turn = word & lane::Lanes::kOutOfTurn;
+    lanes_.writing_.store(static_cast<std::uint8_t>(static_cast<unsigned>(writing) | turn),
+                          std::memory_order_relaxed);  // [U3]
     open_posting_lane();
   }
   bool out_of_turn() const noexcept {
-    return (writing_.load(std::memory_order_relaxed) & kOutOfTurn) != 0;  // [U3]
+    // [U3] relaxed: see post_flat.
+    return (lanes_.writing_.load(std::memory_order_relaxed) & lane::Lanes::kOutOfTurn) != 0;
   }
-  // A Space where the last message ends; null: not there. What is written there is published, or has to
-  // become a Reservation.
-  std::byte* open_space(std::size_t bytes) noexcept;
-  [[nodiscard]] bool commit_space(const std::byte* room, std::size_t written) noexcept;
+  // What was written in a Space that has to become more than a post.
   std::unique_ptr<Reservation> reservation_for_space(std::span<const std::byte> bytes);
   void end_writing() noexcept;
   // The channel has just been made, by this thread.
@@ -328,9 +327,6 @@ class PortState final : public LoopSource,
 
   std::atomic<Endpoint*> used_{nullptr};
   lane::Lanes lanes_{*this};
-  // A Writing, and whether the next post has to take a turn first: one word, so that a post looks at one.
-  static constexpr unsigned kOutOfTurn = 0x80;
-  std::atomic<std::uint8_t> writing_{0};
   bool lent_ = false;
   Stalls stalls_;
   std::optional<Buffered> low_water_;

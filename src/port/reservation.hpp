@@ -24,7 +24,7 @@ inline constexpr std::uint64_t kMostMessageBytes = std::uint64_t{1} << 36;
 inline constexpr std::uint64_t kMostForeignMessageBytes = std::uint64_t{64} << 20;
 
 class PortState;
-enum class Writing : std::uint8_t;
+using lane::Writing;
 
 // What a post on a detached port does: the list goes down with the message.
 PostResult drop_list(const TransferList& transfer);

@@ -16,26 +16,6 @@ namespace portolan {
 
 namespace port {
 
-std::byte* PortState::open_space(std::size_t bytes) noexcept {
-  std::byte* const room = lanes_.room(bytes);
-  if (room != nullptr) set_writing(Writing::space);
-  return room;
-}
-
-bool PortState::commit_space(const std::byte* room, std::size_t written) noexcept {
-  set_writing(Writing::nothing);
-  // Closed meanwhile, or other ports have posted: a post is more then than to publish.
-  if (lanes_.room(written) != room) {
-    set_writing(Writing::space);
-    return false;
-  }
-  if (lanes_.publish(ring::FrameHeader::message(static_cast<std::uint32_t>(written),
-                                                static_cast<unsigned>(Format::bytes), false, false)))
-    used()->wake_reader();
-  const std::shared_ptr<PortState> last = std::move(kept_by_space_);
-  return true;
-}
-
 std::unique_ptr<Reservation> PortState::reservation_for_space(std::span<const std::byte> bytes) {
   set_writing(Writing::nothing);
   try {
@@ -59,50 +39,27 @@ void PortState::end_writing() noexcept {
 
 inline namespace v1 {
 
-Space::Space(port::PortState& port, std::span<std::byte> bytes) noexcept : port_(&port), bytes_(bytes) {}
 Space::Space(std::unique_ptr<port::Reservation> reservation, std::span<std::byte> bytes) noexcept
-    : reservation_(std::move(reservation)), bytes_(bytes) {}
+    : reservation_(reservation.release()), bytes_(bytes) {}
 
-Space::Space(Space&& other) noexcept
-    : port_(std::exchange(other.port_, nullptr)),
-      reservation_(std::move(other.reservation_)),
-      bytes_(std::exchange(other.bytes_, {})) {}
-
-Space& Space::operator=(Space&& other) noexcept {
-  if (this == &other) return *this;
-  drop();
-  port_ = std::exchange(other.port_, nullptr);
-  reservation_ = std::move(other.reservation_);
-  bytes_ = std::exchange(other.bytes_, {});
-  return *this;
+void Space::give_up(lane::Lanes* lanes, port::Reservation* owned) noexcept {
+  if (lanes != nullptr) lanes->port().end_writing();
+  delete owned;
 }
 
-Space::~Space() {
-  drop();
-}
-
-void Space::drop() noexcept {
-  if (port_ != nullptr) std::exchange(port_, nullptr)->end_writing();
+void Space::wake_reader(const lane::Lanes& lanes) noexcept {
+  lanes.port().used()->wake_reader();
 }
 
 void Space::become_reservation() {
-  reservation_ = port_->reservation_for_space(bytes_);
-  port_ = nullptr;
+  reservation_ = lanes_->port().reservation_for_space(bytes_).release();
+  lanes_ = nullptr;
   bytes_ = {reservation_->begin(), bytes_.size()};
 }
 
-bool Space::published(std::size_t written) noexcept {
-  if (port_ == nullptr || written > bytes_.size() || !port_->commit_space(bytes_.data(), written))
-    return false;
-  port_ = nullptr;
-  bytes_ = {};
-  return true;
-}
-
 void Space::commit(std::size_t written, PostOptions options) {
-  if (options.transfer.empty() && published(written)) return;
-  if (port_ != nullptr) become_reservation();
-  if (!reservation_)
+  if (lanes_ != nullptr) become_reservation();
+  if (reservation_ == nullptr)
     throw InvalidStateError(
         "Space::commit: this space was committed or moved from already; reserve() another one");
   if (written > bytes_.size())
@@ -123,7 +80,7 @@ void Space::commit(std::size_t written, PostOptions options) {
         "Space::commit(" + std::to_string(written) + " bytes on " + reservation_->port_name() +
         "): there is no room for the ports and descriptors; let the peer read, then try again");
   }
-  reservation_.reset();
+  delete std::exchange(reservation_, nullptr);
   bytes_ = {};
 }
 

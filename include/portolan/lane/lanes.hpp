@@ -23,6 +23,9 @@ class PortState;
 inline namespace v1 {
 namespace lane {
 
+/// Who writes a message on a port: nobody else may post on it then, and it may not move.
+enum class Writing : std::uint8_t { nothing = 0, message = 1, space = 2 };
+
 /// Shut until the port is used. One thread posts, one receives.
 class Lanes {
  public:
@@ -34,14 +37,34 @@ class Lanes {
   /// Room for a message. Null: not this way.
   [[nodiscard]] std::byte* room(std::uint64_t payload_bytes) const noexcept {
     // [Q7] acquire; pairs with [Q8]: everything that it leads to is complete.
-    const Standing* const standing = posting_.load(std::memory_order_acquire);
-    if (standing == nullptr || !standing->usable() || standing->peer_closed()) return nullptr;
-    return writer_->room_here(payload_bytes);
+    return room_in(posting_.load(std::memory_order_acquire), payload_bytes);
   }
   /// Publishes what was written there. True: the reader may be asleep, and has to be looked after.
   [[nodiscard]] bool publish(FrameHeader header) const noexcept {
     writer_->publish_here(header);
     return waker_->has_news();
+  }
+
+  /// Room for a message, and nobody else's way until it is published or given up. Null: not this way.
+  [[nodiscard]] std::byte* open_space(std::uint64_t payload_bytes) noexcept {
+    const Standing* const standing = posting_.load(std::memory_order_acquire);  // [Q7]
+    std::byte* const space = room_in(standing, payload_bytes);
+    if (space == nullptr) return nullptr;
+    writing_in_ = standing;
+    writing_.store(static_cast<std::uint8_t>(Writing::space), std::memory_order_relaxed);  // [U3]
+    posting_.store(nullptr, std::memory_order_release);                                    // [Q8]
+    return space;
+  }
+  /// Before what was written there is published. False: not this way, for the port was closed meanwhile, or
+  /// others have posted and come first.
+  [[nodiscard]] bool close_space() noexcept {
+    // [U3] relaxed: another port of this thread may have taken the turn.
+    if (writing_.load(std::memory_order_relaxed) != static_cast<std::uint8_t>(Writing::space) ||
+        !can_post(*writing_in_))
+      return false;
+    writing_.store(static_cast<std::uint8_t>(Writing::nothing), std::memory_order_relaxed);  // [U3]
+    posting_.store(writing_in_, std::memory_order_release);                                  // [Q8]
+    return true;
   }
 
   /// False: not this way.
@@ -61,9 +84,22 @@ class Lanes {
  private:
   friend class port::PortState;
 
+  [[nodiscard]] static bool can_post(const Standing& standing) noexcept {
+    return standing.usable() && !standing.peer_closed();
+  }
+  [[nodiscard]] std::byte* room_in(const Standing* standing, std::uint64_t payload_bytes) const noexcept {
+    return standing != nullptr && can_post(*standing) ? writer_->room_here(payload_bytes) : nullptr;
+  }
+
+  // In writing_, above a Writing: the next post has to take a turn first. One word, so that a post looks at
+  // one.
+  static constexpr unsigned kOutOfTurn = 0x80;
+
   port::PortState* port_;
-  std::atomic<const Standing*> posting_{nullptr};
+  std::atomic<const Standing*> posting_{nullptr};  // null while writing_ is not zero
   std::atomic<const Standing*> taking_{nullptr};
+  std::atomic<std::uint8_t> writing_{0};
+  const Standing* writing_in_ = nullptr;  // of the open space
   WriteCursor* writer_ = nullptr;
   Waker* waker_ = nullptr;
   ReadCursor* reader_ = nullptr;
