@@ -87,10 +87,8 @@ class PORTOLAN_API Event {
   };
   explicit Event(LibraryMade made) noexcept : type_(made.type), flags_(kTrusted) {}
 
-  /// As the library made it: no listener has had it.
-  [[nodiscard]] bool untouched() const noexcept {
-    return user_made_ == nullptr && target_ == nullptr && flags_ == kTrusted;
-  }
+  /// As the library made it: no listener has had it. What is trusted has nothing of a user's.
+  [[nodiscard]] bool untouched() const noexcept { return flags_ == kTrusted && target_ == nullptr; }
 
   virtual void keep_vtable_in_library() const noexcept;
 

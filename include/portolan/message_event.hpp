@@ -213,25 +213,28 @@ class PORTOLAN_API MessageEvent final : public Event, public MessageContent {
         sequence_(loan.sequence),
         frame_(loan.payload),
         frame_bytes_(loan.header.payload_bytes()) {}
-  // An empty event.
-  void show(const lane::Loan& loan, const lane::Lanes& lanes) noexcept {
+  // A plain event, whose former message somebody else lets go of.
+  void show(const lane::Loan& loan) noexcept {
     data_ = frame_ = loan.payload;
     size_bytes_ = frame_bytes_ = loan.header.payload_bytes();
     format_ = static_cast<Format>(loan.header.format());
     marks_ = 0;  // a message that could not be taken may have left some
-    lanes_ = &lanes;
     sequence_ = loan.sequence;
   }
-
-  // As show() has made it: the bytes in the ring, and nothing else.
-  [[nodiscard]] bool plain() const noexcept {
-    return untouched() && data_ == frame_ && enclosures_ == nullptr && marks_ == 0;
+  void show(const lane::Loan& loan, const lane::Lanes& lanes) noexcept {
+    show(loan);
+    lanes_ = &lanes;
   }
-  // Of a plain one, whose memory somebody else lets go of.
+
+  // All that it has and show() does not write is a pin of its frame.
+  [[nodiscard]] bool plain() const noexcept { return untouched() && enclosures_ == nullptr; }
+  // A plain event, whose message somebody else lets go of.
   void clear() noexcept {
     data_ = frame_ = nullptr;
     size_bytes_ = frame_bytes_ = 0;
     format_ = Format::bytes;
+    marks_ = 0;
+    trusted_ = true;
     lanes_ = nullptr;
   }
 

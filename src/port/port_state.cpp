@@ -291,23 +291,42 @@ void PortState::receive(Received& received, std::int64_t deadline_ns, const std:
   }
 }
 
+// Most of a batch's former events are plain, and all that they hold is a pin of the extent that is being
+// read: the message that comes into their place takes it over. Ends before one that has to be let go of.
 std::size_t PortState::take_plain(std::span<Received> batch, ring::Reader& reader) noexcept {
-  return reader.take_plain(batch.size(), [&](std::size_t index, const lane::Loan& loan) {
-    batch[index].event_.show(loan, lanes_);
-    batch[index].outcome_ = ReceiveStatus::message;
-  });
+  const ring::Reader::Bounds read = reader.bounds();
+  const lane::Lanes* const ours = &lanes_;
+  std::uint32_t empty = 0;
+  const auto show = [=, &empty](Received& slot, const lane::Loan& loan) {
+    MessageEvent& event = slot.event_;
+    if (!event.plain()) [[unlikely]]
+      return false;
+    if (event.lanes_ != ours || !read.contain(event.frame_)) [[unlikely]] {
+      if (event.lanes_ != nullptr) return false;
+      event.lanes_ = ours;
+      event.trusted_ = true;
+      ++empty;
+    }
+    event.show(loan);
+    slot.outcome_ = ReceiveStatus::message;
+    return true;
+  };
+  const std::size_t count = reader.take_plain(batch.data(), batch.data() + batch.size(), show);
+  if (count != empty) reader.unpin_read(static_cast<std::uint32_t>(count) - empty);
+  return count;
 }
 
-// Most of a batch's former events are as plain as they came, and all that they hold is a pin of the extent
-// that is being read.
 void PortState::let_go(std::span<Received> batch, ring::Reader& reader) noexcept {
+  const ring::Reader::Bounds read = reader.bounds();
   std::uint32_t unpinned = 0;
   for (Received& former : batch) {
-    if (!former) continue;
-    if (former.event_.lanes_ == &lanes_ && reader.reads(former.event_.frame_) && former.event_.plain()) {
-      former.event_.clear();
+    MessageEvent& event = former.event_;
+    const bool empty = event.lanes_ == nullptr;
+    if (event.plain() && (empty || (event.lanes_ == &lanes_ && read.contain(event.frame_)))) [[likely]] {
+      if (empty && !former) continue;
+      unpinned += empty ? 0 : 1;
+      event.clear();
       former.outcome_ = ReceiveStatus::empty;
-      ++unpinned;
     } else {
       former = Received();
     }
@@ -321,12 +340,13 @@ std::size_t PortState::receive_batch(std::span<Received> batch) {
   if (endpoint == nullptr || endpoint->status() == Status::moving) return 0;
   // Passed all at once, so that letting them go stores nothing.
   ring::Reader& reader = endpoint->reader();
-  const bool ours = endpoint->pass_all();
-  let_go(batch, reader);
-  if (!ours) return 0;
-  endpoint->after_release();
+  if (!endpoint->pass_all()) return let_go(batch, reader), 0;
   const bool plain = trust_ == Trust::same_user && endpoint->usable() && earlier_.empty();
-  std::size_t count = 0;
+  std::size_t count = plain ? take_plain(batch, reader) : 0;
+  if (count == batch.size()) [[likely]]
+    return count;
+  let_go(batch.subspan(count), reader);
+  endpoint->after_release();
   try {
     for (; count < batch.size(); ++count) {
       if (plain) count += take_plain(batch.subspan(count), reader);

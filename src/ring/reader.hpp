@@ -99,27 +99,44 @@ class Reader : public lane::ReadCursor {
     // It never falls: what two owners in turn were killed over stays marked.
     store_handed(std::max(taken_count_, redelivered_below_));
   }
-  // Likewise up to `most` messages that need no closer look, of the extent being read: show(index, loan).
-  template <class Show>
-  std::size_t take_plain(std::size_t most, Show&& show) noexcept {
+  // Likewise as many messages as need no closer look, of the extent being read, for as long as
+  // show(slot, loan) takes them; each into one of the slots from `slot` to `end`. How many.
+  template <class Slot, class Show>
+  std::size_t take_plain(Slot* slot, Slot* const end, Show&& show) noexcept {
     pin_lent();
     const std::uint64_t before = taken_count_;
     if (redelivered(before)) return 0;
-    while (taken_count_ - before < most) {
-      const FrameHeader header{header_at(next_).load(std::memory_order_acquire)};  // [R1]
-      if (!header.plain_message() || !fits(next_, header)) break;
-      show(taken_count_ - before, lane::Loan{header, next_ + kHeaderBytes, taken_count_});
-      next_ += header.frame_bytes();
-      ++taken_count_;
-      taken_bytes_ += header.payload_bytes();
+    // Not in the members, which show() could be writing to for all that the compiler knows.
+    std::byte* place = next_;
+    std::uint64_t sequence = before, bytes = taken_bytes_;
+    for (; slot != end; ++slot) {
+      const FrameHeader header{header_at(place).load(std::memory_order_acquire)};  // [R1]
+      if (!header.plain_message() || !fits(place, header)) break;
+      if (!show(*slot, lane::Loan{header, place + kHeaderBytes, sequence})) break;
+      place += header.frame_bytes();
+      bytes += header.payload_bytes();
+      ++sequence;
     }
-    extent_->event_pins += static_cast<std::uint32_t>(taken_count_ - before);
+    const std::uint64_t count = sequence - before;
+    if (count == 0) return 0;
+    next_ = place;
+    taken_count_ = sequence;
+    taken_bytes_ = bytes;
+    extent_->event_pins += static_cast<std::uint32_t>(count);
     // None of them has been seen yet.
-    if (taken_count_ != before) store_handed(std::max(taken_count_, redelivered_below_));
-    return taken_count_ - before;
+    store_handed(std::max(sequence, redelivered_below_));
+    return count;
   }
-  // Is it an event's payload in the extent being read?
-  bool reads(const std::byte* payload) const noexcept { return payload >= begin_ && payload <= last_; }
+  // Where payloads of the extent being read lie.
+  struct Bounds {
+    std::uintptr_t begin, bytes;
+    bool contain(const std::byte* payload) const noexcept {
+      return reinterpret_cast<std::uintptr_t>(payload) - begin <= bytes;
+    }
+  };
+  Bounds bounds() const noexcept {
+    return {reinterpret_cast<std::uintptr_t>(begin_), static_cast<std::uintptr_t>(last_ - begin_)};
+  }
   // Their events are gone, whose payloads lie there and count as read.
   void unpin_read(std::uint32_t events) noexcept { extent_->event_pins -= events; }
   void skip_mark(const Frame& frame) noexcept {

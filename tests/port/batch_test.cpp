@@ -158,3 +158,33 @@ TEST_CASE("an event of a batch that was dispatched is a new one in the next batc
     CHECK(batch[0]->target() == &target);
   }
 }
+
+TEST_CASE("an event of a batch that was dispatched and moved away leaves a place for a new one") {
+  MessageChannel channel;
+  EventTarget target;
+  std::array<Received, 1> batch;
+  channel.port1.post_message("a message");
+  REQUIRE(channel.port2.receive_batch(batch) == 1);
+  target.dispatch_event(*batch[0]);
+  const Received elsewhere = std::move(batch[0]);
+  channel.port1.post_message("another");
+  REQUIRE(channel.port2.receive_batch(batch) == 1);
+  CHECK(batch[0]->is_trusted());
+  CHECK(batch[0]->text() == "another");
+}
+
+TEST_CASE("an event that was moved into a batch by hand is let go of by the next one") {
+  MessageChannel channel;
+  const std::vector<std::byte> payload(10'000);
+  std::array<Received, 1> from;
+  int full = 0;
+  for (std::size_t i = 0; i < 20'000; ++i) {  // many times what the ring holds
+    std::array<Received, 2> into;
+    if (channel.port1.try_post_message(payload) == PostResult::full) ++full;
+    if (channel.port2.receive_batch(from) == 1) *into[i % 2] = std::move(*from[0]);
+    for (int j = 0; j < 2; ++j)
+      if (channel.port1.try_post_message(payload) == PostResult::full) ++full;
+    static_cast<void>(channel.port2.receive_batch(into));
+  }
+  CHECK(full == 0);
+}

@@ -188,14 +188,21 @@ class RingMachine {
     return true;
   }
 
-  // What needs no closer look, as far as it goes.
+  // What needs no closer look, as far as it goes, or until one is not wanted.
   void take_plain(std::uint64_t most) {
-    std::vector<lane::Loan> loans;
-    const std::size_t count = reader().take_plain(most, [&](std::size_t index, const lane::Loan& loan) {
-      HOLDS(index == loans.size());
-      loans.push_back(loan);
-    });
-    HOLDS(count == loans.size());
+    std::vector<lane::Loan> loans(most);
+    const std::size_t wanted = dice_.roll(0, most);
+    std::size_t shown = 0;
+    const auto show = [&](lane::Loan& slot, const lane::Loan& loan) {
+      if (shown == wanted) return false;
+      HOLDS(&slot == &loans[shown]);
+      slot = loan;
+      ++shown;
+      return true;
+    };
+    const std::size_t count = reader().take_plain(loans.data(), loans.data() + most, show);
+    HOLDS(count == shown);
+    loans.resize(count);
     for (const lane::Loan& loan : loans) {
       HOLDS(taken_ < posted_);
       HOLDS(loan.sequence == taken_);
@@ -204,7 +211,7 @@ class RingMachine {
       HOLDS(message.body_bytes == 0);
       HOLDS(loan.header.payload_bytes() == message.bytes);
       HOLDS(has_pattern(loan.payload, message.bytes, taken_));
-      HOLDS(reader().reads(loan.payload));
+      HOLDS(reader().bounds().contain(loan.payload));
       auto* const payload = const_cast<std::byte*>(loan.payload);
       ring::Extent* const extent = reader().extent_of(payload);
       const auto offset = static_cast<std::uint64_t>(payload - extent->begin);

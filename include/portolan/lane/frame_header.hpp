@@ -72,7 +72,7 @@ class FrameHeader {
     return (word_ & 0xffffff0f) == static_cast<unsigned>(Kind::message);
   }
   constexpr std::uint32_t payload_bytes() const noexcept { return static_cast<std::uint32_t>(word_ >> 32); }
-  constexpr std::uint64_t frame_bytes() const noexcept { return kHeaderBytes + round_up_8(payload_bytes()); }
+  constexpr std::uint64_t frame_bytes() const noexcept { return round_up_8(kHeaderBytes + payload_bytes()); }
   constexpr Run run() const noexcept {
     return {static_cast<std::uint16_t>(word_ >> 32), static_cast<std::uint16_t>(word_ >> 48)};
   }
