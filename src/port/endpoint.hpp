@@ -282,7 +282,8 @@ class Endpoint final : public ForkGuarded {
   ring::NameTable names_;
   std::error_code refused_;
   SpinBudget spin_budget_;
-  std::uint32_t dry_looks_ = 0;
+  std::uint32_t dry_looks_ = 0;  // in a row
+  std::uint64_t dry_since_ = 0;  // how many messages had been taken
   IdleRings idle_rings_;
   std::uint32_t releases_seen_ = 0;  // the reader's, when this end last left an extent
   std::int64_t left_extent_ns_ = 0;

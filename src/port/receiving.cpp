@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <stop_token>
+#include <utility>
 
 #include "os/futex.hpp"
 #include "os/membarrier.hpp"
@@ -102,7 +103,9 @@ void Endpoint::look_for_hang_up() noexcept {
 void Endpoint::hold_off() noexcept {
   spare_writer_fences();
   look_away();
-  constexpr std::uint32_t kLooksPerPoll = 1024;  // a poll costs 0.3 us, 1024 dry looks 30 us
+  // A poll costs 0.3 us, as many dry looks 45 us. Who gets messages needs none, for its peer lives.
+  constexpr std::uint32_t kLooksPerPoll = 1024;
+  if (std::exchange(dry_since_, reader_.taken_count()) != reader_.taken_count()) dry_looks_ = 0;
   if (++dry_looks_ % kLooksPerPoll == 0) look_for_hang_up();
 }
 

@@ -51,6 +51,7 @@ Reader::Look Reader::look_closer(FrameHeader header, Frame& frame) noexcept {
   if (header.kind() == Kind::nothing) {
     marks_in_a_row_ = 0;
     if (suspicious_) settle_suspects();
+    owes_dry_look_ = false;
     return Look::nothing;
   }
   if (!header.known()) return Look::violation;

@@ -142,6 +142,7 @@ class Reader : public lane::ReadCursor {
   void skip_mark(const Frame& frame) noexcept {
     if (std::exchange(marks_behind_count_, taken_count()) != taken_count()) marks_in_a_row_ = 0;
     ++marks_in_a_row_;
+    owes_dry_look_ = true;
     next_ = begin_ + frame.past_offset;
     if (passed_count_ == taken_count()) store_cursor(place_word());
   }

@@ -43,6 +43,14 @@ void post_and_receive(long count) {
   }
 }
 
+void look_in_vain(long count) {
+  MessageChannel channel;
+  channel.port1.post_message(payload);
+  receive_one(channel.port2);
+  for (long i = 0; i < count; ++i)
+    if (channel.port2.try_receive().status() != ReceiveStatus::empty) std::abort();
+}
+
 void post_and_receive_in_batches(long count) {
   constexpr long kBatch = 16;
   MessageChannel channel;
@@ -110,6 +118,7 @@ void make_and_use_channel(long count) {
 
 const std::map<std::string, std::function<void(long)>> operations{
     {"post+receive", post_and_receive},
+    {"receive_nothing", look_in_vain},
     {"post+receive_batch", post_and_receive_in_batches},
     {"reserve+commit+receive", reserve_and_commit},
     {"post+receive_number", post_number},

@@ -37,6 +37,16 @@ TEST_CASE("what the peer has not read is counted, and drained() ends exactly whe
   CHECK(channel.port1.buffered_amount().bytes == 14);
 }
 
+TEST_CASE("a message in hand counts as read once the next one is looked for, also where none is there") {
+  const PortCensus census;
+  MessageChannel channel;
+  channel.port1.post_message("in hand");
+  const Received in_hand = channel.port2.try_receive();
+  CHECK(channel.port1.buffered_amount().messages == 1);
+  CHECK(channel.port2.try_receive().status() == ReceiveStatus::empty);
+  CHECK(channel.port1.buffered_amount().messages == 0);
+}
+
 TEST_CASE("drained() waits for another process, by hand and in the loop") {
   const PortCensus census;
   MessageChannel channel;

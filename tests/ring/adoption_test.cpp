@@ -176,6 +176,37 @@ TEST_CASE("blocks that a dead reader had left but not handed back are handed bac
 }
 
 TEST_CASE(
+    "a reader polls on the short way once it has looked in full, and again after an adoption or a mark") {
+  Ring ring;
+  CHECK(!ring.reader().dry_here());
+  CHECK(!next_message(ring.reader()));
+  ring.reader().pass_all();
+  CHECK(ring.reader().dry_here());
+  SUBCASE("an adoption") {
+    ring.new_reader(Adoption::after_death);
+  }
+  SUBCASE("a mark") {
+    REQUIRE(ring.writer().reserve(8) != nullptr);
+    ring.writer().commit(FrameHeader::mark(8));
+    CHECK(!ring.reader().dry_here());
+    Reader::Frame frame;
+    REQUIRE(ring.reader().look(frame) == Reader::Look::mark);
+    ring.reader().skip_mark(frame);
+  }
+  ring.reader().pass_all();
+  CHECK(!ring.reader().dry_here());
+  CHECK(!next_message(ring.reader()));
+  CHECK(ring.reader().dry_here());
+  REQUIRE(post(ring.writer(), 8, 0));
+  CHECK(!ring.reader().dry_here());
+  ring.reader().take(*next_message(ring.reader()));
+  CHECK(!next_message(ring.reader()));
+  CHECK(!ring.reader().dry_here());
+  ring.reader().pass_all();
+  CHECK(ring.reader().dry_here());
+}
+
+TEST_CASE(
     "marks alone, in the last place of an extent or as its only frame, lose nothing and count for nothing") {
   Ring ring;
   ring.enter_blocks();

@@ -72,6 +72,11 @@ class Lanes {
     const Standing* const standing = taking_.load(std::memory_order_acquire);  // [Q7]
     return standing != nullptr && standing->usable() && reader_->lend(loan);
   }
+  /// The other end is there and has nothing for us, nor is anything in hand. False: perhaps so all the same.
+  [[nodiscard]] bool dry() const noexcept {
+    const Standing* const standing = taking_.load(std::memory_order_acquire);  // [Q7]
+    return standing != nullptr && standing->usable() && !standing->peer_closed() && reader_->dry_here();
+  }
   /// What was lent is done with. False: somebody else has to be told, too.
   [[nodiscard]] bool take_back(std::uint64_t sequence, std::uint32_t payload_bytes) const noexcept {
     const Standing* const standing = taking_.load(std::memory_order_relaxed);  // [Q9]

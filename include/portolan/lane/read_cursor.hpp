@@ -61,6 +61,12 @@ class ReadCursor {
     return true;
   }
 
+  /// Nothing to lend, nothing in hand, and nothing that hung on that. False: perhaps so all the same.
+  [[nodiscard]] bool dry_here() const noexcept {
+    // [R10] relaxed: nothing is read on its word.
+    return lent_ == kNothing && !owes_dry_look_ && header_at(next_).load(std::memory_order_relaxed) == 0;
+  }
+
   /// The message of that sequence and size is done with, if it is the one that is lent. False: it is pinned.
   [[nodiscard]] bool take_back(std::uint64_t sequence, std::uint32_t payload_bytes) noexcept {
     if (sequence != passed_count_ || lent_ == kShut) return false;
@@ -114,6 +120,7 @@ class ReadCursor {
   std::byte* begin_ = nullptr;  // of the extent being read
   std::byte* last_ = nullptr;   // the last place for a header in it
   std::uint64_t lent_ = kShut;  // the lent message's header
+  bool owes_dry_look_ = true;   // what the Reader does when it finds nothing, it has not done yet
   std::uint64_t passed_count_ = 0;
   std::uint64_t passed_bytes_ = 0;
   std::uint64_t place_base_ = 0;  // the Location of the extent's beginning, less the eighth of its address
