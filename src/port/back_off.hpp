@@ -23,7 +23,7 @@ class BackOff {
       pause(1);
       return;
     }
-    adapt(bytes, consumed_messages - last_messages_ == 1);
+    adapt(bytes, consumed_messages - last_messages_);
     last_bytes_ = consumed_bytes;
     last_messages_ = consumed_messages;
     waited_ = 0;
@@ -42,13 +42,13 @@ class BackOff {
   static constexpr std::uint32_t kProbeAfter =
       256;  // holds, then one eager look whether the writer still is fast
 
-  void adapt(std::uint64_t bytes, bool single) noexcept {
+  void adapt(std::uint64_t bytes, std::uint64_t messages) noexcept {
     if (hold_ == 0) {
       streak_ = waited_ <= kPatientLooks ? streak_ + 1 : 0;
       if (streak_ < 4) return;
       hold_ = std::max(kLeastHold, last_hold_);
       streak_ = holds_ = 0;
-    } else if (single || waited_ > kPatientLooks || bytes < 32 * hold_) {
+    } else if (messages == 1 || waited_ > kPatientLooks || (bytes < 32 * hold_ && messages < hold_ / 2)) {
       hold_ = streak_ = 0;
       last_hold_ = kLeastHold;
     } else if (++holds_ >= kProbeAfter) {
