@@ -167,9 +167,11 @@ FileInspection inspect_file(int file, FileRole role, FileBounds bounds) noexcept
   if (seals < 0) return {FileFault::not_memory, 0};
   if (const FileFault fault = check_seals(seals, role); fault != FileFault::none) return {fault, 0};
   if (!opened_for(file, role)) return {FileFault::wrong_access, 0};
-  if (const FileInspection found = ask_file_system(file); !found) return found;
   struct stat status {};
   if (::fstat(file, &status) != 0) return untold(FileFault::wrong_size);
+  // Seals are of tmpfs or of huge pages, whose block is one of them; tmpfs may have larger blocks, too.
+  if (static_cast<std::size_t>(status.st_blksize) != page_bytes())
+    if (const FileInspection found = ask_file_system(file); !found) return found;
   if (status.st_size < 0) return {FileFault::wrong_size, 0};
   const auto size_bytes = static_cast<std::uint64_t>(status.st_size);
   const bool whole_pages = role != FileRole::segment || size_bytes % page_bytes() == 0;
