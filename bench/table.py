@@ -118,7 +118,7 @@ def cost_text(result):
         f"| a cache line there and back | {line} ns | |",
         f"| the copies, a header and the second line of a frame, both ways: a bare ring | {ring - line:+} ns | |",
         f"| two wake-ups of a sleeper by futex, with a message of memory each | | {futex} ns |",
-        f"| all else: checks, sleep words, growth, barriers, less what fetching the payload's lines early and looking out save | {ours - ring:+} ns | "
+        f"| all else: checks, sleep words, growth, barriers, less what looking out saves | {ours - ring:+} ns | "
         f"{ours_asleep - futex:+} ns |",
         f"| **Portolan** | **{ours} ns** | **{ours_asleep} ns** |"])
 
