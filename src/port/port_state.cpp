@@ -28,23 +28,25 @@ void PortState::take_endpoint(std::unique_ptr<Endpoint> endpoint) noexcept {
   side_ = endpoint->side();
   trust_ = endpoint->segment().trust();
   endpoint_ = std::move(endpoint);
+  lay_lanes();
   // [Q5] release; pairs with [Q1]: as [Q2].
   used_.store(endpoint_.get(), std::memory_order_release);
   open_lanes();
 }
 
-void PortState::open_lanes() noexcept {
+// Before the port's other thread can see the endpoint, for whichever comes first may open them.
+void PortState::lay_lanes() noexcept {
   lanes_.writer_ = &endpoint_->writer();
   lanes_.waker_ = &endpoint_->reader_waker();
+  lanes_.reader_ = &endpoint_->reader();
+}
+
+void PortState::open_lanes() noexcept {
   open_posting_lane();
   // A foreign peer's messages are copied first, and never come this way.
-  if (trust_ == Trust::foreign || !earlier_.empty()) {
-    lanes_.taking_.store(nullptr, std::memory_order_release);  // [Q8]
-    return;
-  }
-  lanes_.reader_ = &endpoint_->reader();
+  const bool shut = trust_ == Trust::foreign || !earlier_.empty();
   // [Q8] release; pairs with [Q7], [Q9]: the cursor, and the endpoint that it is part of.
-  lanes_.taking_.store(&endpoint_->standing(), std::memory_order_release);
+  lanes_.taking_.store(shut ? nullptr : &endpoint_->standing(), std::memory_order_release);
 }
 
 void PortState::open_posting_lane() noexcept {
@@ -93,6 +95,7 @@ Endpoint* PortState::first_use() {
     parcel_ = {};
     return nullptr;
   }
+  lay_lanes();
   // [Q2] release; pairs with [Q1]: the adopted endpoint, for the port's other thread.
   used_.store(endpoint_.get(), std::memory_order_release);
   open_lanes();

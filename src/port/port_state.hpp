@@ -257,6 +257,7 @@ class PortState final : public LoopSource,
   // As many messages as come that are all in the ring, and seen for the first time.
   std::size_t take_plain(std::span<Received> batch, ring::Reader& reader) noexcept;
   void let_go(std::span<Received> batch, ring::Reader& reader) noexcept;
+  void lay_lanes() noexcept;
   void open_lanes() noexcept;
   // While a message is being written, nobody else may use the cursor, and out of turn nobody may post.
   void open_posting_lane() noexcept;
