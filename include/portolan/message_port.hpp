@@ -126,8 +126,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   [[nodiscard]] PostResult try_post_message(Gather parts, PostOptions options = {});
 
   /// Room for a message of up to `bytes` to be written in place. One reservation is open at a time
-  /// (InvalidStateError). Throws QueueFullError, PortError; on a closed or detached port the space is private
-  /// memory and its commit does nothing.
+  /// (InvalidStateError). Throws QueueFullError, PortError, std::length_error if no message can be as large;
+  /// on a closed or detached port the space is private memory and its commit does nothing.
   [[nodiscard, gnu::always_inline]] Space reserve(std::size_t bytes) {
     if (Space here(lanes_, bytes); here.in_lane()) [[likely]]
       return here;

@@ -49,7 +49,8 @@ class PORTOLAN_API Space {
   /// everything is as it was and it may be tried again, but bytes() may stand at another address, with the
   /// same content in its first `written` bytes.
   [[gnu::always_inline]] void commit(std::size_t written) {
-    if (lanes_ == nullptr || written > bytes_.size() || !lanes_->close_space()) [[unlikely]] {
+    if (lanes_ == nullptr || written > bytes_.size() || !lanes_->close_space(bytes_.data(), written))
+        [[unlikely]] {
       commit_slowly(written);
       return;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -117,6 +118,10 @@ Space MessagePort::reserve_elsewhere(std::size_t bytes) {
 }
 
 std::optional<Space> MessagePort::try_reserve_elsewhere(std::size_t bytes) {
+  if (bytes > port::kMostMessageBytes)
+    throw std::length_error("reserve(" + std::to_string(bytes) + " bytes on " +
+                            (state_ ? state_->name() : "a detached port") +
+                            "): too large for one message; post it in several");
   const auto state = state_ ? state_ : std::make_shared<port::PortState>(port::Parcel{});
   auto reservation = std::make_unique<port::Reservation>(state, bytes, port::Writing::space);
   if (!reservation->has_space_for(bytes)) return std::nullopt;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <doctest/doctest.h>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <sys/wait.h>
@@ -205,6 +206,23 @@ TEST_CASE("a Space keeps what was written there, wherever its commit finds that 
   CHECK(received->ports().size() == 1);
   CHECK(channel.port2.receive()->text() == "turn");
   CHECK(channel.port2.receive()->text() == "last");
+}
+
+TEST_CASE("more room than there can be is refused, also by a number of bytes that nothing can be added to") {
+  const PortCensus census;
+  MessageChannel channel;
+  channel.port1.post_message("in use");
+  check_names(
+      said_by<std::length_error>([&] { static_cast<void>(channel.port1.reserve(std::size_t{1} << 40)); }),
+      {"reserve(1099511627776 bytes on channel ", "too large for one message"});
+  for (std::size_t less = 0; less < 24; ++less) {
+    const std::size_t bytes = std::numeric_limits<std::size_t>::max() - less;
+    CHECK_THROWS_AS(static_cast<void>(channel.port1.reserve(bytes)), std::length_error);
+    CHECK_THROWS_AS(static_cast<void>(channel.port1.try_reserve(bytes)), std::length_error);
+  }
+  channel.port1.post_message("still open");
+  CHECK(channel.port2.receive()->text() == "in use");
+  CHECK(channel.port2.receive()->text() == "still open");
 }
 
 TEST_CASE("a commit in a forked child is refused, and the parent's goes on") {

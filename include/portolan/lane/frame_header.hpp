@@ -14,6 +14,7 @@ inline namespace v1 {
 namespace lane {
 
 inline constexpr std::uint64_t kHeaderBytes = 8;
+inline constexpr std::uint64_t kMostPayloadBytes = 0xffffffff;
 
 enum class Kind : std::uint8_t { nothing = 0, message = 1, jump = 2, mark = 3 };
 

@@ -48,6 +48,8 @@ class Lanes {
   /// Room for a message, and nobody else's way until it is published or given up. Null: not this way.
   [[nodiscard]] std::byte* open_space(std::uint64_t payload_bytes) noexcept {
     const Standing* const standing = posting_.load(std::memory_order_acquire);  // [Q7]
+    // A user may ask for any number of bytes, to which nothing can be added.
+    if (payload_bytes > kMostPayloadBytes) return nullptr;
     std::byte* const space = room_in(standing, payload_bytes);
     if (space == nullptr) return nullptr;
     writing_in_ = standing;
@@ -55,12 +57,12 @@ class Lanes {
     posting_.store(nullptr, std::memory_order_release);                                    // [Q8]
     return space;
   }
-  /// Before what was written there is published. False: not this way, for the port was closed meanwhile, or
-  /// others have posted and come first.
-  [[nodiscard]] bool close_space() noexcept {
+  /// Before what was written there, so many bytes, is published. False: not this way, for the port was closed
+  /// meanwhile, or others have posted and come first.
+  [[nodiscard]] bool close_space(const std::byte* space, std::uint64_t payload_bytes) noexcept {
     // [U3] relaxed: another port of this thread may have taken the turn.
     if (writing_.load(std::memory_order_relaxed) != static_cast<std::uint8_t>(Writing::space) ||
-        !can_post(*writing_in_))
+        room_in(writing_in_, payload_bytes) != space)
       return false;
     writing_.store(static_cast<std::uint8_t>(Writing::nothing), std::memory_order_relaxed);  // [U3]
     posting_.store(writing_in_, std::memory_order_release);                                  // [Q8]
@@ -92,7 +94,9 @@ class Lanes {
   [[nodiscard]] static bool can_post(const Standing& standing) noexcept {
     return standing.usable() && !standing.peer_closed();
   }
-  [[nodiscard]] std::byte* room_in(const Standing* standing, std::uint64_t payload_bytes) const noexcept {
+  // By order: for gcc three callers are too many.
+  [[nodiscard, gnu::always_inline]] std::byte* room_in(const Standing* standing,
+                                                       std::uint64_t payload_bytes) const noexcept {
     return standing != nullptr && can_post(*standing) ? writer_->room_here(payload_bytes) : nullptr;
   }
 
