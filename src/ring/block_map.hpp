@@ -31,6 +31,10 @@ class BlockBits {
   void set(Run run) noexcept {
     for_each_word(run, [this](std::size_t index, std::uint64_t mask) { words_[index] |= mask; });
   }
+  bool any_set(Run run) const noexcept {
+    const std::uint32_t past = std::uint32_t{run.block} + run.count;
+    return next_set(run.block, past) != past;
+  }
   bool all_set(Run run) const noexcept {
     const std::uint32_t past = std::uint32_t{run.block} + run.count;
     return next_clear(run.block, past) == past;

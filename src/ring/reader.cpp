@@ -44,6 +44,8 @@ bool Reader::open(Run run) noexcept {
   last_ = begin_ + memory.size() - kHeaderBytes;
   next_ = begin_ + kExtentHeadBytes;
   place_base_ = Location(run, 0).word() - reinterpret_cast<std::uintptr_t>(begin_) / 8;
+  const std::lock_guard lock(releases_mutex_);
+  in_hand_.set(run);
   return true;
 }
 
@@ -74,7 +76,9 @@ Reader::Look Reader::look_closer(FrameHeader header, Frame& frame) noexcept {
 
 Reader::Look Reader::follow(Run run) noexcept {
   pin_lent();
-  if (run.count == 0 || run.block + run.count > geometry_.block_count) return Look::violation;
+  // A correct writer takes blocks that were handed back. Of others there would be two extents, and the pins
+  // of the one would be let go of as those of the other.
+  if (!valid(run) || has_in_hand(run)) return Look::violation;
   Extent& old = *extent_;
   if (!open(run)) return Look::refused;
   old.left = true;
@@ -125,6 +129,7 @@ void Reader::hand_back_kept() noexcept {
 
 void Reader::publish_release(Run run) noexcept {
   if (run == kFirstExtent) return;
+  in_hand_.clear(run);
   publish_flip(rel_, run, lines_->rel);
   count_release();
 }
@@ -177,6 +182,11 @@ bool Reader::adopt(Adoption how) noexcept {
 
 bool Reader::valid(Run run) const noexcept {
   return run.count != 0 && run.block + run.count <= geometry_.block_count;
+}
+
+bool Reader::has_in_hand(Run run) const noexcept {
+  const std::lock_guard lock(releases_mutex_);
+  return in_hand_.any_set(run);
 }
 
 void Reader::load_counts(Adoption how) noexcept {

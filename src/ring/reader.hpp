@@ -255,6 +255,7 @@ class Reader : public lane::ReadCursor {
   std::span<std::byte> memory_of(Run run) noexcept;
   bool open(Run run) noexcept;
   bool valid(Run run) const noexcept;
+  bool has_in_hand(Run run) const noexcept;
   void hand_back() noexcept;
   void give_up(std::list<Extent>::iterator extent) noexcept;
   void publish_release(Run run) noexcept;
@@ -274,8 +275,9 @@ class Reader : public lane::ReadCursor {
   Geometry geometry_;
   BlockStore* store_;
   std::byte* blocks_ = nullptr;
-  mutable std::mutex releases_mutex_;  // guards these three: kept messages hand back on any thread
+  mutable std::mutex releases_mutex_;  // guards these four: kept messages hand back on any thread
   BlockBits rel_;
+  BlockBits in_hand_;  // of the runs of extents_ and kept_
   std::uint32_t release_count_ = 0;
   std::list<Extent> kept_;  // done with by the reader, and held by kept messages
   BlockBits suspects_;      // taken by the writer before this adoption and not seen in the ring yet

@@ -60,6 +60,11 @@ class HostilePeer {
     page().direction[static_cast<std::size_t>(side())].writer.next_transfer.store(number);
   }
 
+  // Of the extent that it writes.
+  ring::Run run() {
+    return ring::Location{page().direction[static_cast<std::size_t>(side())].writer.extent.load()}.run();
+  }
+
   // False when the queue is full or nobody is there.
   bool send(std::span<const std::byte> bytes, std::span<const int> descriptors) {
     return send_over(socket(), bytes, descriptors);

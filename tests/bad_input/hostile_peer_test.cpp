@@ -7,6 +7,7 @@
 #include <array>
 #include <doctest/doctest.h>
 #include <functional>
+#include <optional>
 #include <string>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -213,6 +214,25 @@ TEST_CASE("what no correct peer sends on the socket ends that channel and leaves
     ends_what_is_read_by_hand(misdeed);
     ends_what_a_loop_reads(misdeed);
   }
+}
+
+TEST_CASE("a peer that bends its ring back to a message in hand ends that channel, and the message stays") {
+  const PortCensus census;
+  MessageChannel channel;
+  HostilePeer peer(std::move(channel.port2));
+  const std::string long_text(2000, 'x');  // more than the first extent holds
+  peer.publish_text(long_text);
+  std::optional<MessageEvent> in_hand(std::move(*channel.port1.receive()));
+  Message kept;
+  SUBCASE("of which the event lives") {}
+  SUBCASE("which was kept") {
+    kept = std::move(*in_hand).keep();
+    in_hand.reset();
+  }
+  peer.publish(ring::FrameHeader::jump(peer.run()), {});
+  CHECK(channel.port1.receive().status() == ReceiveStatus::closed);
+  CHECK(channel.port1.close_reason() == CloseReason::protocol_error);
+  CHECK((in_hand ? in_hand->text() : kept.text()) == long_text);
 }
 
 TEST_CASE("a violation found by hand is told to the loop that the port is bound to later") {

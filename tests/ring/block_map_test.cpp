@@ -66,6 +66,9 @@ TEST_CASE("bits, runs and counts of random maps are those that a vector of bools
     HOLDS(maps.bits.next_set(from, end) == maps.next(from, end, true));
     HOLDS(maps.bits.next_clear(from, end) == maps.next(from, end, false));
     HOLDS(maps.bits.count(end) == std::count(maps.naive.begin(), maps.naive.begin() + end, true));
+    const Run some = random_run(dice);
+    const std::uint32_t past = std::uint32_t{some.block} + some.count;
+    HOLDS(maps.bits.any_set(some) == (maps.next(some.block, past, true) != past));
     HOLDS(maps.bits.any() == (maps.next(0, kMaxBlocks, true) != kMaxBlocks));
     const auto count = static_cast<std::uint32_t>(dice.roll(1, dice.one_in(2) ? 4 : 150));
     HOLDS(maps.bits.lowest_run(count, end) == maps.lowest_run(count, end));

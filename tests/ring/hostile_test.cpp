@@ -108,6 +108,55 @@ TEST_CASE("a reader takes JUMPs without a frame, and marks without an end, for a
   CHECK(looked == Reader::Look::violation);
 }
 
+TEST_CASE("a JUMP into blocks that the reader has not handed back is refused, others are followed") {
+  BareRing ring;
+  ring.put_first(kExtentHeadBytes, FrameHeader::jump({3, 2}));
+  ring.put({3, 2}, kExtentHeadBytes, message_header(0));
+  ring.put({3, 2}, kExtentHeadBytes + 8, FrameHeader::jump({6, 1}));
+  ring.put({6, 1}, kExtentHeadBytes, message_header(0));
+  REQUIRE(ring.reader.adopt(Adoption::after_death));
+  Reader::Frame held, next;
+  REQUIRE(ring.reader.look(held) == Reader::Look::message);
+  ring.reader.take(held);
+  auto expected = Reader::Look::violation;
+  Run run{3, 2};
+  SUBCASE("those that are being read") {
+    ring.put({3, 2}, kExtentHeadBytes + 8, FrameHeader::jump(run));
+  }
+  SUBCASE("some of them") {
+    run = {4, 4};
+    ring.put({3, 2}, kExtentHeadBytes + 8, FrameHeader::jump(run));
+  }
+  SUBCASE("those that it has left, with a message in hand") {
+    REQUIRE(ring.reader.look(next) == Reader::Look::message);
+    ring.reader.take(next);
+    release(ring.reader, next);
+  }
+  SUBCASE("those that it has left, with a message kept") {
+    held.extent->hold();
+    release(ring.reader, held);
+    REQUIRE(ring.reader.look(next) == Reader::Look::message);
+    ring.reader.take(next);
+  }
+  SUBCASE("those that a kept message was the last to hold") {
+    held.extent->hold();
+    release(ring.reader, held);
+    REQUIRE(ring.reader.look(next) == Reader::Look::message);
+    ring.reader.take(next);
+    REQUIRE(held.extent->let_go());
+    ring.reader.hand_back_kept();
+    expected = Reader::Look::message;
+  }
+  SUBCASE("those that it has left, with nothing of them in hand") {
+    release(ring.reader, held);
+    REQUIRE(ring.reader.look(next) == Reader::Look::message);
+    ring.reader.take(next);
+    expected = Reader::Look::message;
+  }
+  ring.put({6, 1}, kExtentHeadBytes + 8, FrameHeader::jump(run));
+  CHECK(ring.reader.look(next) == expected);
+}
+
 TEST_CASE("a look ahead follows no JUMPs in a circle for ever") {
   BareRing ring;
   ring.put_first(kExtentHeadBytes, message_header(0));
