@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 #include <exception>
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -21,10 +22,9 @@ namespace {
 // A table whose last places are free has room, and asking about them makes nothing that has to be closed
 // again.
 bool last_places_free(std::size_t count) noexcept {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX || limit.rlim_cur < count)
-    return false;
-  int place = static_cast<int>(limit.rlim_cur);
+  const std::uint64_t limit = descriptor_limit();
+  if (limit > INT_MAX || limit < count) return false;
+  int place = static_cast<int>(limit);
   for (std::size_t i = 0; i < count; ++i)
     if (::fcntl(--place, F_GETFD) != -1 || errno != EBADF) return false;
   return true;
@@ -52,6 +52,11 @@ std::error_code occupy(std::size_t count) noexcept {
 
 std::error_code require_descriptor_room(std::size_t count) noexcept {
   return last_places_free(count) ? std::error_code{} : occupy(count);
+}
+
+std::uint64_t descriptor_limit() noexcept {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : UINT64_MAX;
 }
 
 }  // namespace portolan::os

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <system_error>
 
 namespace portolan::os {
@@ -12,5 +13,8 @@ namespace portolan::os {
 /// Whether so many more descriptors fit at this moment: an error is EMFILE, ENFILE or ENOMEM. Asked right
 /// before recvmsg; another thread may still take the places in between.
 [[nodiscard]] std::error_code require_descriptor_room(std::size_t count) noexcept;
+
+/// How many this process may have at the moment (the soft RLIMIT_NOFILE).
+[[nodiscard]] std::uint64_t descriptor_limit() noexcept;
 
 }  // namespace portolan::os

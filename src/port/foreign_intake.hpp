@@ -5,9 +5,11 @@
 // them faster waits for it; else they would take all descriptors of the process.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "os/descriptor_closer.hpp"
+#include "os/descriptor_room.hpp"
 #include "os/pause.hpp"
 
 namespace portolan::port {
@@ -23,8 +25,9 @@ class ForeignIntake {
       given_at_start_ = now.given;
       taken_since_ = 0;
     }
-    const std::uint64_t most = taken_since_ <= kMostOfOne ? 2 * kMostBehind : kMostBehind;
-    const bool behind = now.given - now.closed > most;
+    const std::uint64_t waiting = now.given - now.closed;
+    const bool behind =
+        waiting > kMostOfOne && waiting > (taken_since_ <= kMostOfOne ? 2 * most_behind() : most_behind());
     if (!behind) since_ns_ = 0;
     return behind;
   }
@@ -43,7 +46,9 @@ class ForeignIntake {
   void took(std::uint64_t descriptors) noexcept { taken_since_ += descriptors; }
 
  private:
-  // An eighth of the descriptors that a process has where nobody has raised the limit.
+  // An eighth of what the process may have, as it is now; and with more than enough for the closer to go on
+  // with, a peer would wait for it all the same.
+  static std::uint64_t most_behind() noexcept { return std::min(kMostBehind, os::descriptor_limit() / 8); }
   static constexpr std::uint64_t kMostBehind = 128;
   // Who brings few is not to wait for who brings many.
   static constexpr std::uint64_t kMostOfOne = 32;

@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <string>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <thread>
@@ -206,6 +207,22 @@ TEST_CASE(
     PORTOLAN_CHILD_REQUIRE(a_close_waits());
     far.reset();
     for (++taken; taken < kMessages; ++taken) PORTOLAN_CHILD_REQUIRE(heavy.port2.receive());
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a foreign peer's descriptors that are to be closed are no more than an eighth of a low limit") {
+  ChildProcess child = ChildProcess::fork([] {
+    const FileDescriptor far = leave_a_close_waiting();
+    MessageChannel heavy({.trust = Trust::foreign});
+    constexpr int kMessages = 20, kLimit = 256;
+    post_sixteens(heavy.port1, kMessages);
+    const rlimit low{kLimit, kLimit};
+    PORTOLAN_CHILD_REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+    int taken = 0;
+    while (heavy.port2.try_receive()) ++taken;
+    PORTOLAN_CHILD_REQUIRE(taken < 2 * kLimit / 8 / kEach + 2);  // twice as many, of who has brought few
     return 0;
   });
   CHECK(child.wait() == ChildExit::exited(0));
