@@ -55,7 +55,8 @@ class PORTOLAN_API ConnectEvent final : public Event {
 struct ListenOptions {
   unsigned permissions = 0600;  ///< of the socket's file, for "unix:PATH": who may write to it may connect
   std::chrono::nanoseconds patience =
-      std::chrono::seconds(5);  ///< a connection that says nothing is dropped then
+      std::chrono::seconds(5);  ///< a connection that says nothing is dropped then, or when so many
+                                ///< others that say nothing hold a quarter of RLIMIT_NOFILE
 };
 
 /// Listens at an address: "unix:PATH", which is a socket in the file system and needs nothing else, or a name

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -23,7 +24,11 @@ namespace {
 
 constexpr std::uint64_t kListeningTag = 0;
 constexpr std::uint64_t kFirstTag = 2;
-constexpr std::size_t kMostSilent = 1024;
+// Each has two descriptors with its pidfd: a quarter of all, so that nobody takes them all by saying nothing.
+std::size_t most_silent() noexcept {
+  constexpr std::uint64_t kMost = 1024;
+  return static_cast<std::size_t>(std::clamp<std::uint64_t>(os::descriptor_limit() / 8, 1, kMost));
+}
 constexpr std::int64_t kPauseNs = 100'000'000;
 
 void find_out(const FileDescriptor& connection, PeerIdentity& peer) noexcept {
@@ -111,7 +116,7 @@ std::optional<Introduction> PathReception::accept_one() {
     case Heard::nothing_yet:
       break;
   }
-  if (silent_.size() >= kMostSilent) drop(silent_.begin());
+  while (silent_.size() >= most_silent()) drop(silent_.begin());
   silent.deadline_ns = os::monotonic_ns() + patience_ns_;
   const std::uint64_t tag = next_tag_++;
   if (epoll().add(silent.connection.get(), os::kReadable, tag)) return std::nullopt;

@@ -8,9 +8,11 @@
 #include <fstream>
 #include <poll.h>
 #include <string>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <vector>
 
 #include <portolan/port.hpp>
 
@@ -159,6 +161,26 @@ TEST_CASE(
   CHECK(hangs_up(babbling));
   CHECK_FALSE(listener.accept_for(20ms));
   CHECK(hangs_up(silent));
+}
+
+TEST_CASE("who says nothing is dropped when others that say nothing hold a quarter of the descriptors") {
+  const MeetingPlace place;
+  const PortCensus census;
+  Listener listener(place.address("x"));
+  constexpr std::size_t kLimit = 160, kWaitedFor = kLimit / 8;
+  std::vector<FileDescriptor> silent;
+  while (silent.size() < 2 * kWaitedFor) silent.push_back(raw_connection(place.path("x")));
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit low{kLimit, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+  CHECK_FALSE(listener.try_accept());
+  for (std::size_t i = 0; i < silent.size(); ++i) {
+    CAPTURE(i);
+    pollfd asked{silent[i].get(), 0, 0};
+    CHECK(::poll(&asked, 1, 0) == (i < silent.size() - kWaitedFor ? 1 : 0));
+  }
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
 }
 
 TEST_CASE("who says too late what it has to say is still served while it is in time") {
