@@ -177,7 +177,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   [[nodiscard]] Received receive_for(std::chrono::nanoseconds patience);
   [[nodiscard]] Received receive(std::stop_token stop);
   /// Fills `batch` from its beginning with what is there now, and returns how many. All of them stay in hand
-  /// until the next receive. Does not wait.
+  /// until the next receive. Does not wait. Zero may be the end as well: try_receive() says which it is. An
+  /// empty batch only lets go of what is in hand, and looks for the end.
   [[nodiscard]] std::size_t receive_batch(std::span<Received> batch);
 
   // ---- events

@@ -352,7 +352,7 @@ std::size_t PortState::receive_batch(std::span<Received> batch) {
   if (!endpoint->pass_all()) return let_go(batch, reader), 0;
   const bool plain = trust_ == Trust::same_user && endpoint->usable() && earlier_.empty();
   std::size_t count = plain ? take_plain(batch, reader) : 0;
-  if (count == batch.size()) [[likely]]
+  if (count == batch.size() && count != 0) [[likely]]
     return count;
   let_go(batch.subspan(count), reader);
   endpoint->after_release();

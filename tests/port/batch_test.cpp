@@ -3,6 +3,7 @@
 // Messages received many at a time: in order, with what came along, and each as it is for as long as somebody
 // has its event.
 #include <array>
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -187,4 +188,21 @@ TEST_CASE("an event that was moved into a batch by hand is let go of by the next
     static_cast<void>(channel.port2.receive_batch(into));
   }
   CHECK(full == 0);
+}
+
+TEST_CASE("whoever asks for batches only, be they empty, learns that its peer was killed") {
+  for (const std::size_t size : {0U, 4U}) {
+    CAPTURE(size);
+    MessageChannel channel;
+    ChildProcess child =
+        fork_with(ports_of(std::move(channel.port2)), [](Ports&) { return ::raise(SIGKILL); });
+    CHECK(child.wait() == ChildExit::killed(SIGKILL));
+    std::vector<Received> batch(size);
+    int asked = 0;
+    do {
+      REQUIRE(channel.port1.receive_batch(batch) == 0);
+      REQUIRE(++asked < 1'000'000);
+    } while (channel.port1.is_open());
+    CHECK(channel.port1.close_reason() == CloseReason::peer_died);
+  }
 }
