@@ -29,16 +29,28 @@ class Sender {
   Sender& operator=(Sender&&) noexcept = default;
 
   template <class T>
-  void post_message(T&& value, PostOptions options = {}) {
+  void post_message(T&& value) {
+    port().post_message(std::forward<T>(value));
+  }
+  template <class T>
+  void post_message(T&& value, PostOptions options) {
     port().post_message(std::forward<T>(value), std::move(options));
   }
   template <class T>
-  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options = {}) {
+  [[nodiscard]] PostResult try_post_message(T&& value) {
+    return port().try_post_message(std::forward<T>(value));
+  }
+  template <class T>
+  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options) {
     return port().try_post_message(std::forward<T>(value), std::move(options));
   }
   template <class T>
+  [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value) {
+    return port().post_message_for(patience, std::forward<T>(value));
+  }
+  template <class T>
   [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value,
-                                            PostOptions options = {}) {
+                                            PostOptions options) {
     return port().post_message_for(patience, std::forward<T>(value), std::move(options));
   }
   [[nodiscard]] Space reserve(std::size_t bytes) { return port().reserve(bytes); }
@@ -108,18 +120,33 @@ class SharedSender {
   explicit SharedSender(MessagePort&& port) : SharedSender(split(std::move(port)).first) {}
 
   template <class T>
-  void post_message(T&& value, PostOptions options = {}) {
+  void post_message(T&& value) {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->sender.post_message(std::forward<T>(value));
+  }
+  template <class T>
+  void post_message(T&& value, PostOptions options) {
     const std::lock_guard lock(shared_->mutex);
     shared_->sender.post_message(std::forward<T>(value), std::move(options));
   }
   template <class T>
-  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options = {}) {
+  [[nodiscard]] PostResult try_post_message(T&& value) {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->sender.try_post_message(std::forward<T>(value));
+  }
+  template <class T>
+  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options) {
     const std::lock_guard lock(shared_->mutex);
     return shared_->sender.try_post_message(std::forward<T>(value), std::move(options));
   }
   template <class T>
+  [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value) {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->sender.post_message_for(patience, std::forward<T>(value));
+  }
+  template <class T>
   [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value,
-                                            PostOptions options = {}) {
+                                            PostOptions options) {
     const std::lock_guard lock(shared_->mutex);
     return shared_->sender.post_message_for(patience, std::forward<T>(value), std::move(options));
   }

@@ -77,19 +77,31 @@ class PORTOLAN_API Worker {
   // ---- forwarded to port(), which says what they do
 
   template <class T>
-  void post_message(T&& value, PostOptions options = {}) {
+  void post_message(T&& value) {
+    port().post_message(std::forward<T>(value));
+  }
+  template <class T>
+  void post_message(T&& value, PostOptions options) {
     port().post_message(std::forward<T>(value), std::move(options));
   }
   void post_message(Gather parts, PostOptions options = {}) {
     port().post_message(std::move(parts), std::move(options));
   }
   template <class T>
-  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options = {}) {
+  [[nodiscard]] PostResult try_post_message(T&& value) {
+    return port().try_post_message(std::forward<T>(value));
+  }
+  template <class T>
+  [[nodiscard]] PostResult try_post_message(T&& value, PostOptions options) {
     return port().try_post_message(std::forward<T>(value), std::move(options));
   }
   template <class T>
+  [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value) {
+    return port().post_message_for(patience, std::forward<T>(value));
+  }
+  template <class T>
   [[nodiscard]] PostResult post_message_for(std::chrono::nanoseconds patience, T&& value,
-                                            PostOptions options = {}) {
+                                            PostOptions options) {
     return port().post_message_for(patience, std::forward<T>(value), std::move(options));
   }
   template <class T>

@@ -13,6 +13,8 @@
 
 #include <portolan/portolan.hpp>
 
+#include "sending.hpp"
+
 namespace {
 
 using namespace portolan;
@@ -118,6 +120,7 @@ void make_and_use_channel(long count) {
 
 const std::map<std::string, std::function<void(long)>> operations{
     {"post+receive", post_and_receive},
+    {"send+receive", send_and_receive},
     {"receive_nothing", look_in_vain},
     {"post+receive_batch", post_and_receive_in_batches},
     {"reserve+commit+receive", reserve_and_commit},
