@@ -32,6 +32,7 @@
 #include <portolan/codec.hpp>
 #include <portolan/lane/payload_copy.hpp>
 #include <portolan/value_limits.hpp>
+#include <portolan/value_serialize.hpp>
 
 namespace portolan {
 inline namespace v1 {
@@ -67,10 +68,16 @@ inline constexpr bool has_serialize = requires(T& value, Archive& archive) {
 /// Has an object write itself, or read itself.
 template <class T, class Archive>
 PORTOLAN_FLATTEN void serialize_object(Archive& archive, T& value, unsigned version) {
-  if constexpr (has_serialize<T, Archive>)
+  if constexpr (has_serialize<T, Archive>) {
     value.serialize(archive, version);
-  else
-    boost::serialization::serialize_adl(archive, value, version);
+  } else {
+    constexpr bool kCan = serialize_search::may_be_there<T, Archive>();
+    static_assert(kCan,
+                  "this class has no `serialize`: give it template <class Archive> void serialize(Archive& "
+                  "archive, unsigned version) { archive & its & members; }, or a portolan::codec, or make it "
+                  "portolan::is_plain");
+    if constexpr (kCan) boost::serialization::serialize_adl(archive, value, version);
+  }
 }
 
 struct WrittenClass;

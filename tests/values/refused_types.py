@@ -28,14 +28,33 @@ struct Animal {{ virtual ~Animal() = default; template <class A> void serialize(
 struct Dog : Animal {{}};
 struct Plant {{ virtual ~Plant() = default; template <class A> void serialize(A&, unsigned) {{}} }};
 struct Bare {{ virtual void grow() {{}} template <class A> void serialize(A&, unsigned) {{}} }};
+struct Forgotten {{ int x = 0; std::string s; }};
+struct Holds {{ std::vector<Forgotten> all; template <class A> void serialize(A& a, unsigned) {{ a & all; }} }};
+class Hidden {{
+  friend class boost::serialization::access;
+  int x = 0;
+  template <class A> void serialize(A& a, unsigned) {{ a & x; }}
+}};
+struct Heir : Hidden {{}};
+class Last final {{
+  friend class boost::serialization::access;
+  template <class A> void serialize(A&, unsigned) {{}}
+}};
+namespace elsewhere {{ struct Free {{}}; struct Later {{}}; }}
+namespace elsewhere {{ template <class A> void serialize(A&, Free&, const unsigned) {{}} }}
+struct Foreign {{ int x = 0; }};
+namespace boost::serialization {{ template <class A> void serialize(A& a, Foreign& f, const unsigned) {{ a & f.x; }} }}
 {registered}
 void post(portolan::Sink& sink, portolan::Source& source) {{ (void)sink; (void)source; {statement} }}
+namespace elsewhere {{ template <class A> void serialize(A&, Later&, const unsigned) {{}} }}
 """
 
 REGISTERED = """
 template <> struct portolan::derived_of<Animal> : portolan::types<Dog> {};
 template <> struct portolan::derived_of<Plant> : portolan::types<Dog> {};
 """
+
+FORGOTTEN = "this class has no `serialize`: give it template <class Archive>"
 
 # (header, statement, sentence), no sentence where the program is right
 PROGRAMS = [
@@ -49,6 +68,11 @@ PROGRAMS = [
     ("codec", "portolan::encode(NotPlain(), sink);", "is_plain<T> is only for trivially copyable types"),
     ("codec", "portolan::decode<std::string_view>(source);", "a view would outlive the message"),
     ("codec", "portolan::decode<std::span<const std::byte>>(source);", "a view would outlive the message"),
+    ("values", "portolan::encode(Forgotten(), sink);", FORGOTTEN),
+    ("values", "portolan::decode<Forgotten>(source);", FORGOTTEN),
+    ("values", "portolan::encode(Holds(), sink);", FORGOTTEN),
+    *(("values", f"portolan::encode({each}(), sink); portolan::decode<{each}>(source);", None)
+      for each in ("Hidden", "Heir", "Last", "elsewhere::Free", "elsewhere::Later", "Foreign")),
     ("values", "portolan::encode(WithPointer(), sink);", "a raw pointer inside a value"),
     ("values", "portolan::decode<WithPointer>(source);", "a raw pointer inside a value"),
     ("values", "portolan::encode(WithView(), sink);", "has no owner where it is read: use std::string"),
