@@ -7,6 +7,8 @@
 #include <atomic>
 #include <sys/mman.h>
 
+#include <portolan/lane/prefetch.hpp>
+
 #include "peers/all.hpp"
 #include "peers/drive.hpp"
 
@@ -62,12 +64,12 @@ class BareWriter {
     }
   }
   void prefetch(std::uint64_t frame_bytes) const {
-    constexpr std::uint64_t kAhead = 2048, kLeast = 129, kMost = 2100;
+    constexpr std::uint64_t kAhead = 2048, kLeast = 129, kMost = 4200;
     if (frame_bytes < kLeast || frame_bytes > kMost || offset_ + kAhead + frame_bytes > ring_bytes_) return;
     // What the reader has not read yet is its own.
     if (written_bytes_ + kAhead + frame_bytes - read_bytes_ > ring_bytes_) return;
     for (std::uint64_t line = 0; line < frame_bytes; line += kLineBytes)
-      __builtin_prefetch(ring_.frames + offset_ + kAhead + line, 1);
+      portolan::lane::prefetch_to_write(ring_.frames + offset_ + kAhead + line);
   }
 
   Ring& ring_;

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <portolan/lane/frame_header.hpp>
+#include <portolan/lane/prefetch.hpp>
 #include <portolan/lane/shared_word.hpp>
 
 namespace portolan {
@@ -72,14 +73,14 @@ class WriteCursor {
     posted.message_bytes.store(bytes, std::memory_order_relaxed);
   }
 
-  // The reader last touched these lines; asking for them 2 KiB ahead doubles the rate at 1 KiB and does harm
-  // outside these sizes (measured, docs/performance.md).
+  // The reader last touched these lines; asking for them 2 KiB ahead is half as fast again at 1 KiB, and does
+  // no good outside these sizes (docs/decisions/prefetch-to-write.md).
   void prefetch(std::uint64_t frame_bytes) const noexcept {
-    constexpr std::uint64_t kAheadBytes = 2048, kLeastBytes = 129, kMostBytes = 2100, kLineBytes = 64;
+    constexpr std::uint64_t kAheadBytes = 2048, kLeastBytes = 129, kMostBytes = 4200, kLineBytes = 64;
     if (frame_bytes < kLeastBytes || frame_bytes > kMostBytes) return;
     if (kAheadBytes + frame_bytes > static_cast<std::uint64_t>(last_ - next_)) return;
     for (std::uint64_t line = 0; line < frame_bytes; line += kLineBytes)
-      __builtin_prefetch(next_ + kAheadBytes + line, 1);
+      prefetch_to_write(next_ + kAheadBytes + line);
   }
 
   std::byte* next_ = nullptr;  // the next header's place, which is zero
