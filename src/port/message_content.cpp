@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -128,7 +129,13 @@ const port::Segment* MessageContent::segment() const noexcept {
 void MessageContent::read(Decoder decoder, void* into) {
   if (enclosures_ != nullptr && enclosures_->broken) throw DataCloneError(port::kCutOff);
   port::MessageSource source(*this);
-  decoder(source, into);
+  try {
+    decoder(source, into);
+  } catch (const DataCloneError& error) {
+    if (data_ != nullptr) throw;
+    throw DataCloneError(std::string(error.what()) +
+                         "; there is no message here, or an empty one: look at Received::status() first");
+  }
   source.succeeded();
 }
 

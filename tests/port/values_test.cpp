@@ -243,3 +243,17 @@ TEST_CASE("a read that throws with ports in its hands gives them back, and the m
   CHECK(homes.hears(3, back["north"][0].port));
   CHECK(homes.hears(4, back["north"][1].port));
 }
+
+TEST_CASE("who reads the message that a receive has not found is told to look first") {
+  MessageChannel channel;
+  channel.port1.close();
+  Received received = channel.port2.receive();
+  CHECK(received.status() == ReceiveStatus::closed);
+  std::string what;
+  try {
+    static_cast<void>(received->data<int>());
+  } catch (const DataCloneError& error) {
+    what = error.what();
+  }
+  CHECK(what.find("look at Received::status() first") != std::string::npos);
+}
