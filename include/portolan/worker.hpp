@@ -31,6 +31,10 @@ class WorkerState;
 
 inline namespace v1 {
 
+/// What is in braces is copied, and ports are not copied; so they are put in by name:
+///     WorkerOptions options;
+///     options.ports["log"] = std::move(channel.port2);
+///     Worker worker("collector", {}, std::move(options));
 struct WorkerOptions {
   std::map<std::string, std::string> environment =
       {};                      ///< added to this process's own, or in place of what is there
