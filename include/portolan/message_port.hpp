@@ -177,8 +177,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   [[nodiscard]] Received receive_for(std::chrono::nanoseconds patience);
   [[nodiscard]] Received receive(std::stop_token stop);
   /// Fills `batch` from its beginning with what is there now, and returns how many. All of them stay in hand
-  /// until the next receive. Does not wait. Zero may be the end as well: try_receive() says which it is. An
-  /// empty batch only lets go of what is in hand, and looks for the end.
+  /// until the next receive. Does not wait. Zero may be the end, too: try_receive() says which it is.
   [[nodiscard]] std::size_t receive_batch(std::span<Received> batch);
 
   // ---- events
@@ -186,8 +185,10 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   /// The handler for messages; the first one enables the queue and binds the port to this thread's loop. F
   /// takes a MessageEvent&.
   template <class F>
-  requires EventListener<F>
-  void on_message(F handler) & { set_message_handler(as_callback(std::move(handler))); }
+  void on_message(F handler) & {
+    static_assert(EventListener<F>, "it takes a MessageEvent&, or nothing; for a T say on_message<T>()");
+    if constexpr (EventListener<F>) set_message_handler(as_callback(std::move(handler)));
+  }
   /// Takes the handler away, here and below. The queue is enabled all the same, and what nobody hears is
   /// lost.
   void on_message(std::nullptr_t) & { set_message_handler({}); }

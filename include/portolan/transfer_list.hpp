@@ -29,6 +29,9 @@ class Transferable {
   Transferable(FileDescriptor& descriptor PORTOLAN_LIFETIMEBOUND) noexcept : descriptor_(&descriptor) {}
   Transferable(SharedBuffer& buffer PORTOLAN_LIFETIMEBOUND) noexcept : buffer_(&buffer) {}
   Transferable(BufferView&) = delete;
+  Transferable(MessagePort&&) = delete;     // name it without std::move(): the post empties it
+  Transferable(FileDescriptor&&) = delete;  // name it without std::move(): the post empties it
+  Transferable(SharedBuffer&&) = delete;    // name it without std::move(): the post empties it
 
   MessagePort* port() const noexcept { return port_; }
   FileDescriptor* descriptor() const noexcept { return descriptor_; }
@@ -40,9 +43,9 @@ class Transferable {
   SharedBuffer* buffer_ = nullptr;
 };
 
-/// `{.transfer = {port, buffer, descriptor}}`, or any range of one of them. The list is owned, what it names
-/// is not, and must live until the post returns. On success every port and buffer in it is detached and every
-/// descriptor empty; on any failure all of them are as they were.
+/// `{.transfer = {port, buffer, descriptor}}`, without std::move(), or any range of one of them. The list is
+/// owned, what it names is not, and must live until the post returns. On success every port and buffer in it
+/// is detached and every descriptor empty; on any failure all of them are as they were.
 class TransferList {
  public:
   TransferList() noexcept = default;

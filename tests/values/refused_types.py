@@ -86,6 +86,13 @@ PROGRAMS = [
     ("port", "portolan::SharedBuffer buffer; portolan::Transferable{buffer};", None),
     ("port", "portolan::BufferView view; portolan::Transferable{view};", "deleted"),
     ("port", "auto bytes = portolan::SharedBuffer().bytes();", "deleted"),
+    *(("port", f"{each} given; portolan::TransferList{{std::move(given)}};", "name it without std::move()")
+      for each in ("portolan::MessagePort", "portolan::SharedBuffer", "portolan::FileDescriptor")),
+    ("port", "portolan::MessagePort port; portolan::MessagePort other; "
+             "port.post_message(1, {.transfer = {std::move(other)}});", "name it without std::move()"),
+    ("port", "portolan::MessagePort port; port.on_message([](int) {});", "for a T say on_message<T>()"),
+    ("port", "portolan::MessagePort port; port.on_message([](portolan::MessageEvent&) {}); port.on_message([] {}); "
+             "port.on_message<int>([](int) {}); port.on_message(nullptr);", None),
     ("port", "portolan::Reply().on_reply([](int) {});", "say on_reply<T>()"),
     ("port", "auto bytes = portolan::BufferView().bytes();", "deleted"),
 ]
