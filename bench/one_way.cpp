@@ -33,7 +33,7 @@ void measure_size(Report& report, const Plan& plan, const Setup& setup, std::str
 
 void measure_one_way(Report& report, const Plan& plan) {
   constexpr std::size_t kKiB = 1 << 10, kMiB = 1 << 20;
-  const std::vector<std::size_t> all{8, 64, 256, kKiB, 4 * kKiB, 64 * kKiB, kMiB, 64 * kMiB};
+  const std::vector<std::size_t> all{8, 64, 256, kKiB, 4 * kKiB, 64 * kKiB, 256 * kKiB, kMiB, 64 * kMiB};
   const std::vector<std::size_t> few{64, 64 * kKiB};
   report.section("One way, copied in and out");
   for (const std::size_t bytes : plan.full ? all : few) {
