@@ -11,7 +11,7 @@
 
 namespace {
 
-TEST_CASE("a payload is copied whole, and nothing beside it, wherever its ends stand within a page") {
+void check_copies(void (*copy)(std::byte* to, const std::byte* from, std::size_t bytes)) {
   constexpr std::size_t kPage = 4096;
   std::vector<std::byte> from(3 * kPage), to(3 * kPage);
   for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i * 31 + i / 256);
@@ -28,12 +28,22 @@ TEST_CASE("a payload is copied whole, and nothing beside it, wherever its ends s
         CAPTURE(ahead);
         std::fill(to.begin(), to.end(), std::byte{0xee});
         std::byte* const into = target + source_at + ahead;
-        portolan::lane::copy_payload(into, source + source_at, bytes);
+        copy(into, source + source_at, bytes);
         CHECK(std::equal(into, into + bytes, source + source_at));
         CHECK(std::all_of(to.data(), into, [](std::byte each) { return each == std::byte{0xee}; }));
         CHECK(std::all_of(into + bytes, to.data() + to.size(),
                           [](std::byte each) { return each == std::byte{0xee}; }));
       }
+}
+
+TEST_CASE("a payload is copied whole, and nothing beside it, wherever its ends stand within a page") {
+  check_copies([](std::byte* to, const std::byte* from, std::size_t bytes) {
+    portolan::lane::copy_payload(to, from, bytes);
+  });
+}
+
+TEST_CASE("so it is backwards, whatever processor this is") {
+  check_copies(portolan::lane::copy_backwards);
 }
 
 }  // namespace

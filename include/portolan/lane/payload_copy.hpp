@@ -27,6 +27,15 @@ namespace lane {
   std::memcpy(to, from, left_bytes);
 }
 
+/// Whether this is AMD's Zen 3 or 4.
+inline bool has_slow_rep_movsb() noexcept {
+#ifdef __x86_64__
+  return __builtin_cpu_is("amdfam19h") != 0;
+#else
+  return false;
+#endif
+}
+
 /// memcpy, but for what glibc copies with `rep movsb`: AMD's Zen 3 and 4 do that at a twentieth of their rate
 /// where the target stands up to 31 bytes further into its page than the source into its own, as a block's
 /// first payload does beside what malloc has mapped (docs/decisions/copy-backwards.md).
@@ -36,7 +45,7 @@ inline void copy_payload(void* to, const void* from, std::size_t bytes) noexcept
   if (bytes >= kLeastBytes && bytes < kMostBytes) [[unlikely]] {
     const std::uintptr_t ahead =
         reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(from);
-    if ((ahead & kPageMask) - 1 < kCloseBytes)
+    if ((ahead & kPageMask) - 1 < kCloseBytes && has_slow_rep_movsb())
       return copy_backwards(static_cast<std::byte*>(to), static_cast<const std::byte*>(from), bytes);
   }
   std::memcpy(to, from, bytes);
