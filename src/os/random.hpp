@@ -9,7 +9,7 @@
 
 namespace portolan::os {
 
-/// Throws PortError if the kernel refuses.
+/// Never the same twice, in no thread and no forked child. Throws PortError if the kernel refuses.
 [[nodiscard]] std::array<std::uint64_t, 2> random_words();
 
 }  // namespace portolan::os

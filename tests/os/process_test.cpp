@@ -6,10 +6,12 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <set>
 #include <string>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -19,6 +21,7 @@
 #include <portolan/error.hpp>
 
 #include "os/fork_watch.hpp"
+#include "os/random.hpp"
 #include "support/child_process.hpp"
 #include "support/resource_census.hpp"
 
@@ -91,6 +94,29 @@ TEST_CASE("an object knows whether a fork lies behind it, however deep") {
   });
   CHECK(child.wait() == ChildExit::exited(0));
   CHECK_FALSE(forked_since(born));
+}
+
+TEST_CASE("numbers that nobody can guess never come twice, nor in a forked child") {
+  std::set<std::uint64_t> seen;
+  const auto see = [&seen](const std::array<std::uint64_t, 2>& words) {
+    return seen.insert(words[0]).second && seen.insert(words[1]).second;
+  };
+  for (int i = 0; i < 100; ++i) CHECK(see(random_words()));
+  Pipe pipe;
+  ChildProcess child = ChildProcess::fork([&] {
+    for (int i = 0; i < 20; ++i) {
+      const std::array<std::uint64_t, 2> words = random_words();
+      PORTOLAN_CHILD_REQUIRE(::write(pipe.writing.get(), words.data(), sizeof words) == sizeof words);
+    }
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+  for (int i = 0; i < 20; ++i) CHECK(see(random_words()));
+  std::array<std::uint64_t, 2> words{};
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(::read(pipe.reading.get(), words.data(), sizeof words) == sizeof words);
+    CHECK(see(words));
+  }
 }
 
 TEST_CASE("a raw clone is a fork, too") {
