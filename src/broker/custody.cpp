@@ -8,6 +8,7 @@
 #include <portolan/error.hpp>
 
 #include "os/local_socket.hpp"
+#include "os/socket.hpp"
 #include "os/user_database.hpp"
 #include "port/descriptor_access.hpp"
 
@@ -130,7 +131,7 @@ void Custody::keep(Connection& from, const wire::NamePacket& request,
                           "the kernel gives no pidfd of this program");
   port::Parcel parcel =
       port::parcel_from(*request.port, std::move(descriptors[0]), std::move(descriptors[1]));
-  std::string wrong = port::inspect_parcel(parcel, from.socket.get());
+  std::string wrong = port::inspect_parcel(parcel, os::socket_inode(from.socket.get()));
   if (wrong.empty()) wrong = port::read_header(parcel);
   if (wrong.empty() && port::describe(parcel) != *request.port)
     wrong = "its segment is another one than was announced";

@@ -130,7 +130,7 @@ std::vector<CustodyStore::Restored> CustodyStore::restore(std::vector<StoredDesc
     if (whole) {
       port.parcel =
           port::parcel_from(*port.record.port, std::move(descriptors[0]), std::move(descriptors[1]));
-      std::string wrong = port::inspect_parcel(port.parcel, -1);
+      std::string wrong = port::inspect_parcel(port.parcel, 0);
       if (wrong.empty()) wrong = port::read_header(port.parcel);
       whole = wrong.empty() && port::describe(port.parcel) == *port.record.port;
     }

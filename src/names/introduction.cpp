@@ -14,7 +14,7 @@ std::string inspect(Introduction& introduction, std::uint32_t own_uid) {
                                   introduction.parcel.trust,
                                   introduction.parcel.expected_generation,
                                   introduction.parcel.segment_bytes};
-  std::string wrong = port::inspect_parcel(introduction.parcel, -1);
+  std::string wrong = port::inspect_parcel(introduction.parcel, 0);
   if (wrong.empty()) wrong = port::read_header(introduction.parcel);
   if (wrong.empty() && port::describe(introduction.parcel) != port::describe(announced))
     wrong = "its segment is another one than was announced";

@@ -87,7 +87,7 @@ std::uint64_t socket_inode(int socket) noexcept {
   return ::fstat(socket, &status) == 0 ? status.st_ino : 0;
 }
 
-SocketFault inspect_socket(int socket, int carrier, std::error_code* refused) noexcept {
+SocketFault inspect_socket(int socket, std::uint64_t carrier_inode, std::error_code* refused) noexcept {
   const auto untold = [refused](SocketFault otherwise) {
     if (!is_shortage()) return otherwise;
     if (refused != nullptr) *refused = last_error();
@@ -102,10 +102,10 @@ SocketFault inspect_socket(int socket, int carrier, std::error_code* refused) no
     if (domain >= 0 || option(socket, SO_DOMAIN) != AF_UNIX) return SocketFault::wrong_kind;
     return option(socket, SO_ACCEPTCONN) != 0 ? SocketFault::listening : SocketFault::not_connected;
   }
-  if (carrier < 0) return SocketFault::none;
+  if (carrier_inode == 0) return SocketFault::none;
   const std::uint64_t inode = socket_inode(socket);
   if (inode == 0) return untold(SocketFault::wrong_kind);
-  return inode == socket_inode(carrier) ? SocketFault::is_its_carrier : SocketFault::none;
+  return inode == carrier_inode ? SocketFault::is_its_carrier : SocketFault::none;
 }
 
 bool is_carrier(int socket) noexcept {

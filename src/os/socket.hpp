@@ -108,10 +108,11 @@ enum class SocketFault : std::uint8_t {
   untold,          // the kernel refuses to say now
 };
 
-/// Whether a descriptor from elsewhere can be a channel's socket. `carrier` is the socket that it came over,
-/// or -1. A connected end whose peer is gone passes: its queue may hold packets. A fault is a value, like
-/// those of files; of SocketFault::untold `refused` says why, if it is asked for.
-[[nodiscard]] SocketFault inspect_socket(int socket, int carrier,
+/// Whether a descriptor from elsewhere can be a channel's socket. `carrier_inode` is socket_inode() of the
+/// socket that it came over, or 0: nothing is compared with it. A connected end whose peer is gone passes:
+/// its queue may hold packets. A fault is a value, like those of files; of SocketFault::untold `refused` says
+/// why, if it is asked for.
+[[nodiscard]] SocketFault inspect_socket(int socket, std::uint64_t carrier_inode,
                                          std::error_code* refused = nullptr) noexcept;
 [[nodiscard]] std::string_view describe(SocketFault fault) noexcept;
 

@@ -153,7 +153,7 @@ Arrivals::Collected Arrivals::take_bundle(int bundle, std::uint32_t descriptor_c
                                           std::vector<FileDescriptor>& descriptors,
                                           std::error_code& refused) const {
   if (descriptor_count <= wire::kMaxPacketDescriptors) return Collected::violation;
-  if (os::inspect_socket(bundle, -1, &refused) != os::SocketFault::none)
+  if (os::inspect_socket(bundle, 0, &refused) != os::SocketFault::none)
     return refused ? Collected::refused : Collected::violation;
   // Its sender's end is closed, so the queue ends; one that does not is cut off by the count.
   for (int ends = 0; ends < 2 && descriptors.size() <= descriptor_count;) {

@@ -104,7 +104,7 @@ bool is_file(const FileDescriptor& file, const wire::Attachment& entry, std::err
 // Asked of all of them before any leaves `descriptors`. False: one is not what the table says (no error), or
 // the kernel does not say now what it is (`refused`).
 bool are_what_was_announced(const wire::Attachments& table, std::vector<FileDescriptor>& descriptors,
-                            int carrier, std::error_code& refused) {
+                            std::uint64_t carrier_inode, std::error_code& refused) {
   std::size_t next = 0;
   for (const wire::Attachment& entry : table.entries) {
     FileDescriptor* const first = &descriptors[next];
@@ -115,7 +115,7 @@ bool are_what_was_announced(const wire::Attachments& table, std::vector<FileDesc
       continue;
     }
     Parcel parcel = parcel_from(entry, std::move(first[0]), std::move(first[1]));
-    const bool is_port = inspect_parcel(parcel, carrier, &refused).empty();
+    const bool is_port = inspect_parcel(parcel, carrier_inode, &refused).empty();
     first[0] = std::move(parcel.segment);
     first[1] = std::move(parcel.socket);
     if (!is_port) return false;
@@ -276,7 +276,7 @@ Endpoint::Take PortState::open_enclosures(Endpoint& endpoint, const ring::Reader
       break;
   }
   if (mark) return Endpoint::Take::mark;
-  if (!descriptors.empty() && !are_what_was_announced(table, descriptors, endpoint.socket(), refused)) {
+  if (!descriptors.empty() && !are_what_was_announced(table, descriptors, endpoint.socket_inode(), refused)) {
     if (!refused) return end_by_violation(endpoint);
     endpoint.arrivals().put_back(table.generation, table.number, std::move(descriptors));
     throw_no_room(table, refused);

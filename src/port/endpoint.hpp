@@ -26,6 +26,7 @@
 #include <portolan/lane/waker.hpp>
 
 #include "os/fork_watch.hpp"
+#include "os/socket.hpp"
 #include "port/arrivals.hpp"
 #include "port/back_off.hpp"
 #include "port/fork_guard.hpp"
@@ -96,6 +97,11 @@ class Endpoint final : public ForkGuarded {
   std::uint64_t generation() const noexcept { return standing_.generation_; }
   const lane::Standing& standing() const noexcept { return standing_; }
   int socket() const noexcept { return socket_.get(); }
+  // From the receiving thread: what comes over the socket is compared with it, and must not be it.
+  std::uint64_t socket_inode() noexcept {
+    if (socket_inode_ == 0) socket_inode_ = os::socket_inode(socket_.get());
+    return socket_inode_;
+  }
   ring::Reader& reader() noexcept { return reader_; }
   ring::Writer& writer() noexcept { return writer_; }
   const ring::Writer& writer() const noexcept { return writer_; }
@@ -273,6 +279,7 @@ class Endpoint final : public ForkGuarded {
   BackOff back_off_;
 
   FileDescriptor socket_;
+  std::uint64_t socket_inode_ = 0;  // once it was asked
   ring::Sleeper reader_sleeper_;
   RoomSleeper room_sleeper_;
   std::mutex waking_writer_;  // guards the next one: kept messages are let go of on any thread

@@ -147,7 +147,7 @@ MessagePort open(const Carrier& carrier, Arrival arrival) {
     carrier.reject("what came with the port is not its two descriptors, or they found no room here");
   Parcel parcel =
       parcel_from(*announced, std::move(arrival.descriptors[0]), std::move(arrival.descriptors[1]));
-  std::string wrong = inspect_parcel(parcel, carrier.socket());
+  std::string wrong = inspect_parcel(parcel, os::socket_inode(carrier.socket()));
   if (wrong.empty()) wrong = read_header(parcel);
   if (wrong.empty() && describe(parcel) != *announced)
     wrong = "its segment is another one than was announced";

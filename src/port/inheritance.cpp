@@ -48,7 +48,7 @@ Heir open(const wire::EndpointText& text) {
   parcel.expected_generation = text.expected_generation;
   Heir heir;
   heir.wrong = read_header(parcel);
-  if (heir.wrong.empty()) heir.wrong = inspect_parcel(parcel, -1);
+  if (heir.wrong.empty()) heir.wrong = inspect_parcel(parcel, 0);
   if (heir.wrong.empty() && describe(parcel).channel != text.channel)
     heir.wrong = "its segment is another channel's";
   if (heir.wrong.empty()) {

@@ -318,7 +318,7 @@ MessagePort adopt_parcel(port::Parcel parcel, ring::Adoption how, PortHandle& ha
   try {
     auto state = std::make_shared<port::PortState>(port::Parcel{});
     adoption.wrong = port::read_header(parcel, &adoption.refused);
-    if (adoption.wrong.empty()) adoption.wrong = port::inspect_parcel(parcel, -1, &adoption.refused);
+    if (adoption.wrong.empty()) adoption.wrong = port::inspect_parcel(parcel, 0, &adoption.refused);
     if (adoption.refused) {
       adoption.wrong.clear();
     } else if (adoption.wrong.empty()) {

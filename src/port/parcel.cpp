@@ -129,13 +129,13 @@ std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const Cha
   return ends;
 }
 
-std::string inspect_parcel(Parcel& parcel, int carrier, std::error_code* refused) {
+std::string inspect_parcel(Parcel& parcel, std::uint64_t carrier_inode, std::error_code* refused) {
   if (parcel.trust == Trust::foreign && parcel.segment_bytes > kMostForeignSegmentBytes)
     return "its segment is larger than one with Trust::foreign may be";
   const os::FileInspection file = os::inspect_file(parcel.segment.get(), os::FileRole::segment,
                                                    {parcel.segment_bytes, parcel.segment_bytes});
   if (!file) return fault_of(file, refused);
-  const os::SocketFault socket = os::inspect_socket(parcel.socket.get(), carrier, refused);
+  const os::SocketFault socket = os::inspect_socket(parcel.socket.get(), carrier_inode, refused);
   if (socket != os::SocketFault::none) return "its socket is none: " + std::string(os::describe(socket));
   parcel.inspected = true;
   return {};

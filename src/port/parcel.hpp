@@ -69,9 +69,9 @@ std::pair<Parcel, Parcel> make_channel(const ChannelShape& shape);
 std::pair<Parcel, Parcel> make_channel_over(FileDescriptor connection, const ChannelShape& shape);
 
 // What a port's descriptors must be, before anything trusts them; asks nothing that could block. Empty: all
-// is well. `carrier` is the socket that they came over, or -1. `refused`, if it is asked for, is set where it
-// is the kernel that does not say now what they are.
-std::string inspect_parcel(Parcel& parcel, int carrier, std::error_code* refused = nullptr);
+// is well. `carrier_inode` is that of the socket that they came over, or 0. `refused`, if it is asked for, is
+// set where it is the kernel that does not say now what they are.
+std::string inspect_parcel(Parcel& parcel, std::uint64_t carrier_inode, std::error_code* refused = nullptr);
 
 // Reads what the segment says about itself into the parcel (channel, trust, size); the text says why it
 // cannot, and `refused` as above.

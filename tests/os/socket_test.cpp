@@ -216,28 +216,29 @@ TEST_CASE("nothing but a connected end of our kind passes for a channel's socket
   const ResourceCensus census;
   Pair pair;
   const Pair carrier;
-  CHECK(inspect_socket(pair.near, carrier.near) == SocketFault::none);
-  CHECK(inspect_socket(pair.near, -1) == SocketFault::none);
-  CHECK(inspect_socket(carrier.ends[0].duplicate().get(), carrier.near) == SocketFault::is_its_carrier);
-  CHECK(inspect_socket(carrier.far, carrier.near) == SocketFault::none);
+  const std::uint64_t carrier_inode = socket_inode(carrier.near);
+  CHECK(inspect_socket(pair.near, carrier_inode) == SocketFault::none);
+  CHECK(inspect_socket(pair.near, 0) == SocketFault::none);
+  CHECK(inspect_socket(carrier.ends[0].duplicate().get(), carrier_inode) == SocketFault::is_its_carrier);
+  CHECK(inspect_socket(carrier.far, carrier_inode) == SocketFault::none);
 
   int streams[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, streams) == 0);
   const FileDescriptor stream(streams[0]);
   const FileDescriptor other(streams[1]);
-  CHECK(inspect_socket(stream.get(), -1) == SocketFault::wrong_kind);
-  CHECK(inspect_socket(new_socket(AF_UNIX, SOCK_DGRAM).get(), -1) == SocketFault::wrong_kind);
-  CHECK(inspect_socket(new_socket(AF_INET, SOCK_STREAM).get(), -1) == SocketFault::wrong_kind);
-  CHECK(inspect_socket(listening_socket().get(), -1) == SocketFault::listening);
-  CHECK(inspect_socket(new_socket(AF_UNIX, SOCK_SEQPACKET).get(), -1) == SocketFault::not_connected);
+  CHECK(inspect_socket(stream.get(), 0) == SocketFault::wrong_kind);
+  CHECK(inspect_socket(new_socket(AF_UNIX, SOCK_DGRAM).get(), 0) == SocketFault::wrong_kind);
+  CHECK(inspect_socket(new_socket(AF_INET, SOCK_STREAM).get(), 0) == SocketFault::wrong_kind);
+  CHECK(inspect_socket(listening_socket().get(), 0) == SocketFault::listening);
+  CHECK(inspect_socket(new_socket(AF_UNIX, SOCK_SEQPACKET).get(), 0) == SocketFault::not_connected);
   const FileDescriptor event(::eventfd(0, EFD_CLOEXEC));
-  CHECK(inspect_socket(event.get(), -1) == SocketFault::not_a_socket);
-  CHECK(inspect_socket(-1, -1) == SocketFault::not_a_socket);
-  CHECK(inspect_socket(FileDescriptor(::open("/", O_PATH | O_CLOEXEC)).get(), -1) ==
+  CHECK(inspect_socket(event.get(), 0) == SocketFault::not_a_socket);
+  CHECK(inspect_socket(-1, 0) == SocketFault::not_a_socket);
+  CHECK(inspect_socket(FileDescriptor(::open("/", O_PATH | O_CLOEXEC)).get(), 0) ==
         SocketFault::not_a_socket);
 
   pair.ends[1].reset();
-  CHECK(inspect_socket(pair.near, carrier.near) == SocketFault::none);  // its queue may hold packets
+  CHECK(inspect_socket(pair.near, carrier_inode) == SocketFault::none);  // its queue may hold packets
 }
 
 TEST_CASE("a kick collects sockets that only hold each other") {
