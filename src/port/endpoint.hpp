@@ -158,6 +158,8 @@ class Endpoint final : public ForkGuarded {
   // The number of the next transfer, announced; take_back_number() if its packet could not be sent.
   std::uint64_t announce_transfer() noexcept;
   void take_back_number(std::uint64_t number) noexcept;
+  // By whichever owner of this end.
+  bool has_announced_transfers() const noexcept;
   bool socket_has_room(std::size_t packets) const noexcept;
   void post_mark() noexcept;
   // Half of the channel is free: the time to go on after it was full.

@@ -195,8 +195,16 @@ bool PortState::gone_by_moving() noexcept {
 }
 
 bool PortState::untaken_transfers() noexcept {
-  Endpoint* const endpoint = used();
-  return endpoint != nullptr ? endpoint->arrivals().untaken() : untaken_transfers_of(parcel_);
+  if (Endpoint* const endpoint = used()) return endpoint->arrivals().untaken();
+  return !peer_here_has_sent_none() && untaken_transfers_of(parcel_);
+}
+
+// Most new ends leave while the other one is in use on this thread: the segment need not be read for them.
+bool PortState::peer_here_has_sent_none() noexcept {
+  if (!unshipped_ || !unshipped_->stays_here()) return false;
+  const std::shared_ptr<PortState> peer = incoming_unshipped(*unshipped_).poster.lock();
+  Endpoint* const endpoint = peer ? peer->used() : nullptr;
+  return endpoint != nullptr && peer->channel() == channel_ && !endpoint->has_announced_transfers();
 }
 
 }  // namespace portolan::port

@@ -235,6 +235,7 @@ class PortState final : public LoopSource,
   [[noreturn]] void refuse_process(const char* call) const;
   Endpoint* first_use();
   bool begin_move_of_parcel() noexcept;
+  bool peer_here_has_sent_none() noexcept;
   PostResult post_slowly(std::span<const std::byte> bytes, Format format, const PostOptions& options,
                          std::chrono::nanoseconds patience);
   void become_inert() noexcept override;

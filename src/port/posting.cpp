@@ -200,6 +200,12 @@ void Endpoint::take_back_number(std::uint64_t number) noexcept {
   outgoing().writer.next_transfer.store(number - 1, std::memory_order_release);
 }
 
+bool Endpoint::has_announced_transfers() const noexcept {
+  const ring::DirectionLines& lines = page_->direction[static_cast<std::size_t>(side_)];
+  // [T9] relaxed; pairs with [T5]: asked on the thread that posts.
+  return lines.writer.next_transfer.load(std::memory_order_relaxed) != 0;
+}
+
 bool Endpoint::socket_has_room(std::size_t packets) const noexcept {
   // A quarter stays free, so that a doorbell always fits. The capacity is asked for only when it may matter.
   const std::size_t bytes = os::unsent_bytes(socket_.get()) + packets * kPacketCostBytes;
