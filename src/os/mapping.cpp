@@ -66,7 +66,7 @@ Mapping::Mapping(int file, Access access, std::uint64_t offset, std::size_t size
 }
 
 Mapping Mapping::try_map(int file, Access access, std::uint64_t offset, std::size_t size_bytes,
-                         std::error_code& error) noexcept {
+                         std::error_code& error, Pages pages) noexcept {
   error.clear();
   Mapping mapping;
   mapping.file_offset_ = offset;
@@ -77,8 +77,9 @@ Mapping Mapping::try_map(int file, Access access, std::uint64_t offset, std::siz
   }
   try {
     const auto map = [&](interprocess::mode_t mode) {
-      mapping.region_ = std::make_unique<Region>(MappableFile(file), mode,
-                                                 static_cast<interprocess::offset_t>(offset), size_bytes);
+      mapping.region_ =
+          std::make_unique<Region>(MappableFile(file), mode, static_cast<interprocess::offset_t>(offset),
+                                   size_bytes, nullptr, pages == Pages::at_once ? MAP_POPULATE : 0);
     };
     if (access == Access::read_write) {
       map(interprocess::read_write);

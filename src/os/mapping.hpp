@@ -16,6 +16,9 @@ namespace portolan::os {
 class Mapping {
  public:
   enum class Access : std::uint8_t { read_only, read_write };
+  /// When pages come into the address space: each at its first touch, with a fault, or all of them within the
+  /// call that maps, which takes less where all are touched. What cannot come then comes at its touch.
+  enum class Pages : std::uint8_t { at_touch, at_once };
 
   /// Maps nothing.
   Mapping() noexcept;
@@ -31,7 +34,7 @@ class Mapping {
 
   /// The same, for callers who decide themselves what a refusal means: on error the result maps nothing.
   [[nodiscard]] static Mapping try_map(int file, Access access, std::uint64_t offset, std::size_t size_bytes,
-                                       std::error_code& error) noexcept;
+                                       std::error_code& error, Pages pages = Pages::at_touch) noexcept;
 
   /// All of it; writing through it needs Access::read_write, else the process faults. The address lasts as
   /// long as this object or what it is moved into.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -56,6 +57,24 @@ void DirectionBlocks::punch(ring::Run run) noexcept {
       os::punch(file_, offset_bytes_ + run.block * geometry_.block_bytes, run.count * geometry_.block_bytes));
 }
 
+namespace {
+
+// The other end may have written it last, on another CPU: what an adoption looks at comes all at once, and
+// not a line after the other.
+void fetch(const ring::ControlPage& page) noexcept {
+  const auto lines = [](const void* from, std::size_t bytes) {
+    for (std::size_t at = 0; at < bytes; at += ring::kLineBytes)
+      __builtin_prefetch(static_cast<const std::byte*>(from) + at);
+  };
+  lines(page.generation, sizeof page.generation + sizeof page.endpoint);
+  for (const ring::DirectionLines& direction : page.direction) {
+    lines(&direction, offsetof(ring::DirectionLines, names));
+    lines(direction.first_extent, 2 * ring::kLineBytes);
+  }
+}
+
+}  // namespace
+
 Segment::Segment(os::Mapping control) noexcept
     : control_(std::move(control)),
       page_(std::launder(reinterpret_cast<ring::ControlPage*>(control_.bytes().data()))),
@@ -73,10 +92,11 @@ std::shared_ptr<Segment> Segment::map(Parcel& parcel, SegmentFault& fault) {
     file_bytes = found.size_bytes;
   }
   os::Mapping control = os::Mapping::try_map(parcel.segment.get(), os::Mapping::Access::read_write, 0,
-                                             ring::kControlBytes, fault.refused);
+                                             ring::kControlBytes, fault.refused, os::Mapping::Pages::at_once);
   if (!control) return nullptr;
   // One copy, then checks on the copy: the other end may be writing it.
   const auto header = std::bit_cast<ring::Header>(wire::load_once<sizeof(ring::Header)>(control.bytes()));
+  fetch(*std::launder(reinterpret_cast<const ring::ControlPage*>(control.bytes().data())));
   fault.text = check_header(header, file_bytes);
   if (fault.text.empty() && header.id != parcel.channel)
     fault.text = "its segment belongs to another channel";
