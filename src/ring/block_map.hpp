@@ -58,9 +58,9 @@ class BlockBits {
     return sum;
   }
 
-  // The lowest run of `count` set bits below `end`.
-  std::optional<Run> lowest_run(std::uint32_t count, std::uint32_t end) const noexcept {
-    for (std::uint32_t first = next_set(0, end); first < end;) {
+  // The lowest run of `count` set bits at or after `from` and below `end`.
+  std::optional<Run> lowest_run(std::uint32_t count, std::uint32_t from, std::uint32_t end) const noexcept {
+    for (std::uint32_t first = next_set(from, end); first < end;) {
       const std::uint32_t past = next_clear(first, end);
       if (past - first >= count)
         return Run{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(count)};

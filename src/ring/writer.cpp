@@ -71,14 +71,24 @@ std::optional<Run> Writer::find_free_run(std::uint64_t blocks) noexcept {
   if (blocks > geometry_.block_count) return refuse(Refusal::full);
   const std::uint64_t large_bytes = unread_large_bytes(), all_bytes = geometry_.direction_bytes();
   const std::uint64_t allowed_bytes = large_bytes < all_bytes ? all_bytes - large_bytes : 0;
-  const auto run = equal_blocks(alloc_, load_map(lines_->rel))
-                       .lowest_run(static_cast<std::uint32_t>(blocks),
-                                   static_cast<std::uint32_t>(allowed_bytes / geometry_.block_bytes));
+  const auto run = choose(equal_blocks(alloc_, load_map(lines_->rel)), static_cast<std::uint32_t>(blocks),
+                          static_cast<std::uint32_t>(allowed_bytes / geometry_.block_bytes));
   if (!run) return refuse(Refusal::full);
   if (!map() || !(backed_.all_set(*run) || store_->allocate(*run))) return refuse(Refusal::kernel);
   backed_.set(*run);
   touched_.set(*run);
   return run;
+}
+
+// What the reader has just left is still in its cache, from where it comes slowest of all
+// (docs/decisions/round-in-four.md). A quiet channel stays in the lowest blocks, and small.
+std::optional<Run> Writer::choose(const BlockBits& free, std::uint32_t blocks,
+                                  std::uint32_t end) const noexcept {
+  constexpr std::uint32_t kRuns = 4;
+  const std::uint32_t past = std::uint32_t{run_.block} + run_.count;
+  if (preferred_blocks_ > 1)
+    if (const auto run = free.lowest_run(blocks, past, std::min(kRuns * blocks, end))) return run;
+  return free.lowest_run(blocks, 0, end);
 }
 
 void Writer::take_run(Run run) noexcept {

@@ -39,7 +39,8 @@ class Writer : public lane::WriteCursor {
       return room;
     return reserve_in_new_extent(payload_bytes);
   }
-  // How many blocks an extent gets that could do with half of them, where so many are free.
+  // How many blocks an extent gets that could do with half of them, where so many are free. More than one:
+  // the writer streams, and goes round in several.
   void prefer_extents_of(std::uint32_t blocks) noexcept { preferred_blocks_ = blocks; }
   // What reserve() gives without leaving the current extent.
   std::uint64_t room_here_bytes() const noexcept {
@@ -103,6 +104,7 @@ class Writer : public lane::WriteCursor {
   std::uint64_t blocks_for(std::uint64_t payload_bytes) const noexcept;
   std::optional<Run> find_run(std::uint64_t blocks) noexcept;
   std::optional<Run> find_free_run(std::uint64_t blocks) noexcept;
+  std::optional<Run> choose(const BlockBits& free, std::uint32_t blocks, std::uint32_t end) const noexcept;
   void take_run(Run run) noexcept;
   std::nullopt_t refuse(Refusal why) noexcept;
   std::byte* next_room() noexcept;

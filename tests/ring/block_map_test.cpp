@@ -39,8 +39,8 @@ struct Maps {
     while (from < end && naive[from] != value) ++from;
     return std::min(from, end);
   }
-  std::optional<Run> lowest_run(std::uint32_t count, std::uint32_t end) const {
-    for (std::uint32_t first = 0; first + count <= end; ++first) {
+  std::optional<Run> lowest_run(std::uint32_t count, std::uint32_t from, std::uint32_t end) const {
+    for (std::uint32_t first = from; first + count <= end; ++first) {
       if (next(first, first + count, false) == first + count)
         return Run{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(count)};
     }
@@ -71,7 +71,7 @@ TEST_CASE("bits, runs and counts of random maps are those that a vector of bools
     HOLDS(maps.bits.any_set(some) == (maps.next(some.block, past, true) != past));
     HOLDS(maps.bits.any() == (maps.next(0, kMaxBlocks, true) != kMaxBlocks));
     const auto count = static_cast<std::uint32_t>(dice.roll(1, dice.one_in(2) ? 4 : 150));
-    HOLDS(maps.bits.lowest_run(count, end) == maps.lowest_run(count, end));
+    HOLDS(maps.bits.lowest_run(count, from, end) == maps.lowest_run(count, from, end));
   }
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("blocks are free where both maps agree") {
   one.flip({10, 100});
   CHECK(equal_blocks(one, two).count(kMaxBlocks) == kMaxBlocks - 100);
   two.flip({10, 90});
-  CHECK(equal_blocks(one, two).lowest_run(11, kMaxBlocks) == Run{0, 11});
-  CHECK(equal_blocks(one, two).lowest_run(101, kMaxBlocks) == Run{110, 101});
-  CHECK(!equal_blocks(one, two).lowest_run(kMaxBlocks, kMaxBlocks));
+  CHECK(equal_blocks(one, two).lowest_run(11, 0, kMaxBlocks) == Run{0, 11});
+  CHECK(equal_blocks(one, two).lowest_run(101, 0, kMaxBlocks) == Run{110, 101});
+  CHECK(!equal_blocks(one, two).lowest_run(kMaxBlocks, 0, kMaxBlocks));
 }

@@ -3,7 +3,10 @@
 // Reservations: their sizes, their ends, and what happens when there is no room for more.
 #include "ring/writer.hpp"
 
+#include <cstddef>
 #include <doctest/doctest.h>
+#include <set>
+#include <vector>
 
 #include "ring_ends.hpp"
 #include "ring_memory.hpp"
@@ -95,6 +98,32 @@ TEST_CASE("an extent has as many blocks as are preferred, and if so many are not
   ends.writer.prefer_extents_of(0);
   CHECK(blocks_of_next_extent() == 1);
   for (std::uint64_t taken = 0; taken < message; ++taken) REQUIRE(take_and_release(ends.reader, taken));
+}
+
+TEST_CASE("a stream goes round in four extents, and a quiet writer in the lowest two") {
+  for (const std::uint32_t blocks : {1u, 2u}) {
+    CAPTURE(blocks);
+    const bool streams = blocks > 1;
+    Ends ends;
+    ends.enter_blocks();
+    ends.writer.prefer_extents_of(blocks);
+    std::vector<std::size_t> extents;  // in the order in which they were entered
+    for (std::uint64_t message = 1; message < 300; ++message) {
+      const std::byte* const room = ends.writer.reserve(500);
+      REQUIRE(room != nullptr);
+      ends.writer.abandon();
+      const auto offset_bytes = static_cast<std::size_t>(room - ends.memory.blocks().data());
+      if (const std::size_t extent = offset_bytes / (blocks * kBlock);
+          extents.empty() || extents.back() != extent)
+        extents.push_back(extent);
+      REQUIRE(post(ends.writer, 500, message));
+      REQUIRE(take_and_release(ends.reader, message));
+    }
+    REQUIRE(extents.size() > 8);
+    const std::size_t round = streams ? 4 : 2;
+    for (std::size_t i = round; i < extents.size(); ++i) CHECK(extents[i] == extents[i - round]);
+    CHECK(std::set<std::size_t>(extents.begin(), extents.end()).size() == round);
+  }
 }
 
 TEST_CASE("a message that only one of would fit into a preferred extent gets one of its own size") {
