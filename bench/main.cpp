@@ -76,6 +76,7 @@ CLI::App& with_options(CLI::App& options, Wanted& wanted) {
   options.add_option("--peers", wanted.peers, "these peers besides Portolan")->check(CLI::IsMember(peers));
   options.add_option("--json", wanted.json, "write every sample to this file");
   options.add_option("--csv", wanted.csv, "likewise, a line each");
+  options.set_version_flag("--version", "portolan-bench " PORTOLAN_VERSION ", commit " PORTOLAN_COMMIT);
   options.footer(
       "Exit status: 0, or 1 if something could not be measured at all. A peer that fails is told on stderr, "
       "and its "
