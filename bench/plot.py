@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Plots of a result of portolan-bench --json, as SVG and PNG: rates by size, distributions of round trips, and the
-processor's time. Medians with the least and the most, of samples that were taken while the CPUs were near each other,
-or of all where there is none.
+processor's time. Medians with the least and the most, of samples that were taken while the CPUs were as far from each
+other as for most of the run, or of all where there is none: one that was near is not to stand beside others' far ones.
 
 usage: plot.py RESULT FOLDER
 """
@@ -27,14 +27,17 @@ class Result:
         data = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         self.near_ns = data["near_ns"]
         self.rows = data["rows"]
-        self.caption = f"{data['machine']}, commit {data['commit']}, pinned to {data['pinned']}; of near CPUs, or of far ones " \
-                       "where no sample was taken near"
+        lines = [line for row in self.rows for _, line in row["samples"]]
+        self.near = sum(line < self.near_ns for line in lines) * 2 > len(lines)
+        this, that = ("near", "far") if self.near else ("far", "near")
+        self.caption = f"{data['machine']}, commit {data['commit']}, pinned to {data['pinned']}; of {this} CPUs, or of {that} " \
+                       f"ones where no sample was taken {this}"
 
     def figures(self, row):
-        """Median, least and most, and whether the CPUs were near."""
-        near = [value for value, line in row["samples"] if line < self.near_ns]
-        values = near or [value for value, _ in row["samples"]]
-        return statistics.median_high(values), min(values), max(values), bool(near)
+        """Median, least and most."""
+        mine = [value for value, line in row["samples"] if (line < self.near_ns) == self.near]
+        values = mine or [value for value, _ in row["samples"]]
+        return statistics.median_high(values), min(values), max(values)
 
     def of(self, section, pattern):
         """Rows of the section whose question matches, with the match."""
@@ -62,7 +65,7 @@ def plot_rates(result, folder, section, how, name):
     lines = {}
     for row, match in result.of(section, rf"(\d+) (B|KiB|MiB) {how}"):
         size = int(match[1]) * FACTORS[match[2]]
-        middle, least, most, _ = result.figures(row)
+        middle, least, most = result.figures(row)
         lines.setdefault((row["who"], row["limit"]), []).append((size, middle, least, most))
     if not lines:
         return
@@ -96,7 +99,7 @@ def plot_distribution(result, folder, section, question, name):
 
 
 def plot_bars(result, folder, section, question, name):
-    bars = [(row["who"], *result.figures(row)[:3], row["unit"])
+    bars = [(row["who"], *result.figures(row), row["unit"])
             for row, _ in result.of(section, re.escape(question)) if not row["part"]]
     if not bars:
         return
