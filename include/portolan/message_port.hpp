@@ -129,14 +129,14 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   /// (InvalidStateError). Throws QueueFullError, PortError, std::length_error if no message can be as large;
   /// on a closed or detached port the space is private memory and its commit does nothing.
   [[nodiscard, gnu::always_inline]] Space reserve(std::size_t bytes) {
-    if (Space here(lanes_, bytes); here.in_lane()) [[likely]]
+    if (Space here(*lanes_, bytes); here.in_lane()) [[likely]]
       return here;
     Space elsewhere = reserve_elsewhere(bytes);
     return Space(std::move(elsewhere));
   }
   /// Empty when there is no room.
   [[nodiscard]] std::optional<Space> try_reserve(std::size_t bytes) {
-    if (Space here(lanes_, bytes); here.in_lane()) [[likely]]
+    if (Space here(*lanes_, bytes); here.in_lane()) [[likely]]
       return here;
     return try_reserve_elsewhere(bytes);
   }
@@ -162,14 +162,14 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   /// ports, or no memory: then the message stays, and a later call gets it.
   [[nodiscard, gnu::always_inline]] Received receive() {
     lane::Loan loan;
-    if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
+    if (lanes_->lend(loan)) [[likely]]
       return Received(loan, *lanes_);
     Received waited = wait();
     return Received(std::move(waited));
   }
   [[nodiscard, gnu::always_inline]] Received try_receive() {
     lane::Loan loan;
-    if (lanes_ != nullptr && lanes_->lend(loan)) [[likely]]
+    if (lanes_->lend(loan)) [[likely]]
       return Received(loan, *lanes_);
     Received found = look();
     return Received(std::move(found));
@@ -361,7 +361,7 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   [[gnu::always_inline]] PostResult submit_bytes(const Bytes& bytes, Format format,
                                                  const PostOptions* options,
                                                  std::chrono::nanoseconds patience) {
-    if (lanes_ != nullptr && (options == nullptr || options->transfer.empty())) [[likely]] {
+    if (options == nullptr || options->transfer.empty()) [[likely]] {
       if (std::byte* const room = lanes_->room(bytes.size())) [[likely]] {
         lane::copy_message(room, bytes.data(), bytes.size());
         if (lanes_->publish(lane::FrameHeader::message(static_cast<std::uint32_t>(bytes.size()),
@@ -391,8 +391,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
   void attach_to(std::shared_ptr<port::PortState> state) noexcept;
   std::shared_ptr<port::PortState> detach() noexcept;
 
-  std::shared_ptr<port::PortState> state_;  // null: detached
-  lane::Lanes* lanes_ = nullptr;            // the state's
+  std::shared_ptr<port::PortState> state_;    // null: detached
+  lane::Lanes* lanes_ = &lane::Lanes::kNone;  // the state's
 };
 
 }  // namespace v1

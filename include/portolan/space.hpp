@@ -66,10 +66,10 @@ class PORTOLAN_API Space {
  private:
   friend class MessagePort;
   // Where the last message ends; not in_lane() if it is not there.
-  Space(lane::Lanes* lanes, std::size_t bytes) noexcept {
-    std::byte* const room = lanes != nullptr ? lanes->open_space(bytes) : nullptr;
+  Space(lane::Lanes& lanes, std::size_t bytes) noexcept {
+    std::byte* const room = lanes.open_space(bytes);
     if (room == nullptr) return;
-    lanes_ = lanes;
+    lanes_ = &lanes;
     bytes_ = {room, bytes};
   }
   [[nodiscard]] bool in_lane() const noexcept { return lanes_ != nullptr; }

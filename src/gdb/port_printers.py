@@ -27,9 +27,8 @@ def label(endpoint):
 
 
 def standing(endpoint):
-    about = endpoint["standing_"]
-    above_the_fork = about["word_"]["_M_i"] >> 32
-    status = str(above_the_fork.cast(gdb.lookup_type("portolan::v1::lane::Status"))).rsplit("::", 1)[-1]
+    about = endpoint["standing_"].referenced_value()
+    status = str(about["status_"]["_M_i"]).rsplit("::", 1)[-1]
     if status == "open" and (int(about["peer_closed_word_"]["_M_i"]) or bool(about["peer_gone_"]["_M_base"]["_M_i"])):
         return "open, its peer is gone"
     return status

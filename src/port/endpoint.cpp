@@ -11,14 +11,14 @@
 
 namespace portolan::port {
 
-Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexcept
+Endpoint::Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel)
     : segment_(std::move(segment)),
       page_(&segment_->page()),
       side_(parcel.side),
-      standing_(*os::fork_watch::word, os::fork_generation(),
-                page_->generation[static_cast<std::size_t>(side_)].value,
-                next_generation(parcel.expected_generation),
-                page_->endpoint[static_cast<std::size_t>(ring::other(side_))].closed),
+      standing_(*new (standing_slot_.memory())
+                    lane::Standing(page_->generation[static_cast<std::size_t>(side_)].value,
+                                   next_generation(parcel.expected_generation),
+                                   page_->endpoint[static_cast<std::size_t>(ring::other(side_))].closed)),
       out_blocks_(gate_, segment_->blocks(side_)),
       in_blocks_(gate_, segment_->blocks(ring::other(side_))),
       writer_(outgoing(), segment_->geometry(), out_blocks_),
@@ -65,9 +65,8 @@ std::unique_ptr<Endpoint> Endpoint::adopt(Parcel& parcel, ring::Adoption how, Ad
     return nullptr;
   }
   endpoint->socket_ = std::move(parcel.socket);
-  lane::Standing& standing = endpoint->standing_;
   // [E12] relaxed; pairs with [E1]: nobody else has it yet.
-  standing.word_.store(standing.word_of(Status::open), std::memory_order_relaxed);
+  endpoint->standing_.status_.store(Status::open, std::memory_order_relaxed);
   segment->set_owner(endpoint.get());
   if (!endpoint->load_halves(how)) {
     endpoint->close(CloseReason::protocol_error);
@@ -119,16 +118,16 @@ CloseReason Endpoint::close_reason() const noexcept {
 
 bool Endpoint::begin_close(CloseReason reason) noexcept {
   const std::lock_guard lock(closing_);
-  for (std::uint64_t now = standing_.word_of(Status::open);;) {
-    const Status next = now == standing_.word_of(Status::open) ? Status::closed : Status::closing;
+  for (Status now = Status::open;;) {
+    const Status next = now == Status::open ? Status::closed : Status::closing;
     // [E2] acq_rel/relaxed; pairs with [E1], [E10], [E11]: the first of several closers does it all, or
     // leaves it to the thread that is moving the endpoint.
-    if (standing_.word_.compare_exchange_strong(now, standing_.word_of(next), std::memory_order_acq_rel,
-                                                std::memory_order_relaxed)) {
+    if (standing_.status_.compare_exchange_strong(now, next, std::memory_order_acq_rel,
+                                                  std::memory_order_relaxed)) {
       if (next == Status::closed) break;
       return false;
     }
-    if (now != standing_.word_of(Status::open) && now != standing_.word_of(Status::moving)) return false;
+    if (now != Status::open && now != Status::moving) return false;
   }
   const bool owner = owned();
   if (owner) {
@@ -168,7 +167,7 @@ void Endpoint::wake_peer_on_futex() noexcept {
 // In a forked child, whose one thread holds no stay in any gate that matters.
 void Endpoint::become_inert() noexcept {
   // [E7] relaxed; pairs with [E1]: one thread.
-  standing_.word_.store(standing_.word_of(Status::inert), std::memory_order_relaxed);
+  standing_.status_.store(Status::inert, std::memory_order_relaxed);
   socket_.reset();
   segment_->forget();
 }

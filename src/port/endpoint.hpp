@@ -27,6 +27,7 @@
 
 #include "os/fork_watch.hpp"
 #include "os/socket.hpp"
+#include "os/wiped_slot.hpp"
 #include "port/arrivals.hpp"
 #include "port/back_off.hpp"
 #include "port/fork_guard.hpp"
@@ -230,7 +231,7 @@ class Endpoint final : public ForkGuarded {
 
  private:
   // Detached until it is adopted.
-  Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel) noexcept;
+  Endpoint(std::shared_ptr<Segment> segment, const Parcel& parcel);
 
   bool owned() const noexcept { return standing_.owned(); }
   ring::DirectionLines& outgoing() noexcept { return segment_->lines(side_); }
@@ -268,7 +269,9 @@ class Endpoint final : public ForkGuarded {
   std::shared_ptr<Segment> segment_;
   ring::ControlPage* page_;
   ring::Side side_;
-  lane::Standing standing_;
+  os::WipedSlot standing_slot_;
+  static_assert(sizeof(lane::Standing) <= os::WipedSlot::kBytes);
+  lane::Standing& standing_;
   std::mutex closing_;
   bool finished_ = false;
   Gate gate_;

@@ -39,24 +39,24 @@ MessagePort::MessagePort() noexcept = default;
 MessagePort::MessagePort(MessagePort&& other) noexcept
     : EventTarget(std::move(other)),
       state_(std::move(other.state_)),
-      lanes_(std::exchange(other.lanes_, nullptr)) {}
+      lanes_(std::exchange(other.lanes_, &lane::Lanes::kNone)) {}
 
 MessagePort& MessagePort::operator=(MessagePort&& other) noexcept {
   if (this == &other) return *this;
   MessagePort former(std::move(*this));
   EventTarget::operator=(static_cast<EventTarget&&>(other));
   state_ = std::move(other.state_);
-  lanes_ = std::exchange(other.lanes_, nullptr);
+  lanes_ = std::exchange(other.lanes_, &lane::Lanes::kNone);
   return *this;
 }
 
 void MessagePort::attach_to(std::shared_ptr<port::PortState> state) noexcept {
   state_ = std::move(state);
-  lanes_ = state_ ? &state_->lanes() : nullptr;
+  lanes_ = state_ ? &state_->lanes() : &lane::Lanes::kNone;
 }
 
 std::shared_ptr<port::PortState> MessagePort::detach() noexcept {
-  lanes_ = nullptr;
+  lanes_ = &lane::Lanes::kNone;
   return std::exchange(state_, nullptr);
 }
 

@@ -17,10 +17,10 @@ void Endpoint::begin_move() {
         "transfer: the port has a message that could not be mapped when it was received, or with ports that "
         "were "
         "taken off for a reply behind it; receive it first");
-  std::uint64_t open = standing_.word_of(Status::open);
+  Status open = Status::open;
   // [E10] acq_rel/relaxed; pairs with [E2]: a close comes before the move, or waits until it has ended.
-  if (!standing_.word_.compare_exchange_strong(open, standing_.word_of(Status::moving),
-                                               std::memory_order_acq_rel, std::memory_order_relaxed))
+  if (!standing_.status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,
+                                                 std::memory_order_relaxed))
     throw DataCloneError("transfer(\"" + label() +
                          "\"): the port is detached or closed; use the one that was received");
   // Its own sleepers first: they return "look again" and find it in transit.
@@ -70,31 +70,28 @@ bool Endpoint::end_move() noexcept {
   // What kept messages have let go of meanwhile is handed back now.
   if (owned()) segment_->hand_back_kept();
   // [E11] acq_rel; pairs with [E2]: whoever asked for a close meanwhile is answered for.
-  return standing_.word_.exchange(standing_.word_of(Status::open), std::memory_order_acq_rel) ==
-         standing_.word_of(Status::closing);
+  return standing_.status_.exchange(Status::open, std::memory_order_acq_rel) == Status::closing;
 }
 
 bool Endpoint::begin_replacement() {
-  std::uint64_t open = standing_.word_of(Status::open);
-  if (!standing_.word_.compare_exchange_strong(open, standing_.word_of(Status::moving),
-                                               std::memory_order_acq_rel,
-                                               std::memory_order_relaxed))  // [E10]
+  Status open = Status::open;
+  if (!standing_.status_.compare_exchange_strong(open, Status::moving, std::memory_order_acq_rel,
+                                                 std::memory_order_relaxed))  // [E10]
     return false;
   gate_.shut();
   return true;
 }
 
 bool Endpoint::end_replacement() noexcept {
-  const std::uint64_t was =
-      standing_.word_.exchange(standing_.word_of(Status::open), std::memory_order_acq_rel);  // [E11]
+  const Status was = standing_.status_.exchange(Status::open, std::memory_order_acq_rel);  // [E11]
   static_cast<void>(begin_close(CloseReason::closed));
   finish_close();
-  return was == standing_.word_of(Status::closing);
+  return was == Status::closing;
 }
 
 Parcel Endpoint::finish_move() noexcept {
   // [E8] release; pairs with [E1]: detached for good.
-  standing_.word_.store(standing_.word_of(Status::detached), std::memory_order_release);
+  standing_.status_.store(Status::detached, std::memory_order_release);
   Parcel parcel;
   parcel.socket = std::move(socket_);
   parcel.segment = segment_->take_file();

@@ -46,13 +46,14 @@ void PortState::open_lanes() noexcept {
   // A foreign peer's messages are copied first, and never come this way.
   const bool shut = trust_ == Trust::foreign || !earlier_.empty();
   // [Q8] release; pairs with [Q7], [Q9]: the cursor, and the endpoint that it is part of.
-  lanes_.taking_.store(shut ? nullptr : &endpoint_->standing(), std::memory_order_release);
+  lanes_.taking_.store(shut ? &lane::Standing::kNone : &endpoint_->standing(), std::memory_order_release);
 }
 
 void PortState::open_posting_lane() noexcept {
   Endpoint* const endpoint = used();
   const bool shut = endpoint == nullptr || lanes_.writing_.load(std::memory_order_relaxed) != 0;  // [U3]
-  lanes_.posting_.store(shut ? nullptr : &endpoint->standing(), std::memory_order_release);       // [Q8]
+  lanes_.posting_.store(shut ? &lane::Standing::kNone : &endpoint->standing(),
+                        std::memory_order_release);  // [Q8]
 }
 
 PortState::~PortState() {

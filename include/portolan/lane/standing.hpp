@@ -17,20 +17,21 @@ class Endpoint;
 inline namespace v1 {
 namespace lane {
 
-/// Moving: its descriptors may be in a call that sends them. Closing: a close waits for the end of that.
-enum class Status : std::uint32_t { open, moving, closing, closed, detached, inert };
+/// Inert: a forked child's copy. Moving: its descriptors may be in a call that sends them. Closing: a close
+/// waits for the end of that.
+enum class Status : std::uint32_t { inert = 0, open, moving, closing, closed, detached };
 
-/// Any thread may ask; what changes is atomic, and the rest never does.
+/// Any thread may ask; what changes is atomic, and the rest never does. It lies in memory that a fork wipes,
+/// and zeros are inert: so one comparison says that this is the process that made the endpoint, too. Of an
+/// inert one nothing but the status may be asked.
 class Standing {
  public:
-  /// The process that made the endpoint is this one: a fork wipes the word.
-  [[nodiscard]] bool same_process() const noexcept {
-    // [K10] relaxed: as [K4], whose word it is.
-    return fork_word_->load(std::memory_order_relaxed) == fork_generation_;
-  }
+  /// Nobody's: inert.
+  static const Standing kNone;
+
   [[nodiscard]] Status status() const noexcept {
     // [E1] relaxed; pairs with [E2], [E7], [E8], [E12]: whoever needs more than the word passes the gate.
-    return same_process() ? status_of(word_.load(std::memory_order_relaxed)) : Status::inert;
+    return status_.load(std::memory_order_relaxed);
   }
   /// Nobody else has adopted it since.
   [[nodiscard]] bool owned() const noexcept {
@@ -39,11 +40,7 @@ class Standing {
     return generation_word_->load(std::memory_order_relaxed) == generation_;
   }
   /// Open, in the process that made it, and owned.
-  [[nodiscard]] bool usable() const noexcept {
-    static_assert(Status::open == Status{});
-    return word_.load(std::memory_order_relaxed) == fork_word_->load(std::memory_order_relaxed) &&  // [E1]
-           owned();                                                                                 // [K10]
-  }
+  [[nodiscard]] bool usable() const noexcept { return status() == Status::open && owned(); }
   [[nodiscard]] std::uint32_t peer_closed_word() const noexcept {
     // [C2] acquire; pairs with [C1]: the last frame is visible behind the flag.
     return peer_closed_word_->load(std::memory_order_acquire);
@@ -56,32 +53,22 @@ class Standing {
  private:
   friend class port::Endpoint;
 
-  Standing(const std::atomic<std::uint32_t>& fork_word, std::uint32_t fork_generation,
-           const SharedWord<std::uint64_t>& generation_word, std::uint64_t generation,
+  constexpr Standing() noexcept = default;
+  Standing(const SharedWord<std::uint64_t>& generation_word, std::uint64_t generation,
            const SharedWord<std::uint32_t>& peer_closed_word) noexcept
-      : fork_word_(&fork_word),
-        generation_word_(&generation_word),
+      : generation_word_(&generation_word),
         peer_closed_word_(&peer_closed_word),
         generation_(generation),
-        fork_generation_(fork_generation),
-        word_(word_of(Status::detached)) {}
+        status_(Status::detached) {}
 
-  // The status above the number of the fork: open, in the process that made it, it is the fork's word itself.
-  [[nodiscard]] std::uint64_t word_of(Status status) const noexcept {
-    return std::uint64_t{static_cast<std::uint32_t>(status)} << 32 | fork_generation_;
-  }
-  [[nodiscard]] static Status status_of(std::uint64_t word) noexcept {
-    return static_cast<Status>(word >> 32);
-  }
-
-  const std::atomic<std::uint32_t>* fork_word_;
-  const SharedWord<std::uint64_t>* generation_word_;   // in the segment
-  const SharedWord<std::uint32_t>* peer_closed_word_;  // in the segment
-  std::uint64_t generation_;
-  std::uint32_t fork_generation_;
-  std::atomic<std::uint64_t> word_;
+  const SharedWord<std::uint64_t>* generation_word_ = nullptr;   // in the segment
+  const SharedWord<std::uint32_t>* peer_closed_word_ = nullptr;  // in the segment
+  std::uint64_t generation_ = 0;
+  std::atomic<Status> status_{Status::inert};
   std::atomic<bool> peer_gone_{false};
 };
+
+inline constinit const Standing Standing::kNone;
 
 }  // namespace lane
 }  // namespace v1

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Memory that is a process's own, and zero in its children.
+#include "os/wiped_slot.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <doctest/doctest.h>
+#include <memory>
+#include <set>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include "support/child_process.hpp"
+
+using portolan::os::WipedSlot;
+using portolan::testing::ChildExit;
+using portolan::testing::ChildProcess;
+
+namespace {
+
+using Slots = std::vector<std::unique_ptr<WipedSlot>>;
+
+Slots take(std::size_t count) {
+  Slots slots;
+  for (std::size_t i = 0; i < count; ++i) slots.push_back(std::make_unique<WipedSlot>());
+  return slots;
+}
+
+void write(const WipedSlot& slot, unsigned char value) {
+  std::memset(slot.memory(), value, WipedSlot::kBytes);
+}
+
+bool holds(const WipedSlot& slot, unsigned char value) {
+  const auto* const bytes = static_cast<const unsigned char*>(slot.memory());
+  return std::all_of(bytes, bytes + WipedSlot::kBytes, [value](unsigned char byte) { return byte == value; });
+}
+
+}  // namespace
+
+TEST_CASE("what lies in wiped memory is zero in a forked child, and stays what it was in the parent") {
+  const Slots slots = take(200);
+  for (const auto& slot : slots) write(*slot, 7);
+  ChildProcess child = ChildProcess::fork([&] {
+    for (const auto& slot : slots) PORTOLAN_CHILD_REQUIRE(holds(*slot, 0));
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+  for (const auto& slot : slots) CHECK(holds(*slot, 7));
+}
+
+TEST_CASE("what lies in wiped memory is zero in the child of a raw clone") {
+  const WipedSlot slot;
+  write(slot, 7);
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  if (pid == 0) ::_exit(holds(slot, 0) ? 0 : 1);
+  int status = -1;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("a child never gets a slot that it has inherited, though it destroys its copies of the owners") {
+  Slots slots = take(150);
+  slots.resize(100);
+  ChildProcess child = ChildProcess::fork([&] {
+    std::set<void*> inherited;
+    for (const auto& slot : slots) inherited.insert(slot->memory());
+    slots.resize(50);
+    const Slots own = take(300);
+    std::set<void*> seen;
+    for (const auto& slot : own) {
+      PORTOLAN_CHILD_REQUIRE(!inherited.contains(slot->memory()));
+      PORTOLAN_CHILD_REQUIRE(seen.insert(slot->memory()).second);
+    }
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a slot that is given back is used again") {
+  std::set<void*> seen;
+  for (int i = 0; i < 100'000; ++i) {
+    const Slots slots = take(3);
+    for (const auto& slot : slots) seen.insert(slot->memory());
+  }
+  CHECK(seen.size() < 100);
+}
+
+TEST_CASE(
+    "of many threads that take slots and give them back no two have the same one, whoever forks meanwhile") {
+  constexpr int kThreads = 4, kForks = 20;
+  std::atomic<bool> stop{false};
+  std::atomic<int> shared_slots{0};
+  std::vector<std::thread> threads;
+  for (int thread = 1; thread <= kThreads; ++thread) {
+    threads.emplace_back([&, value = static_cast<unsigned char>(thread)] {
+      while (!stop.load(std::memory_order_relaxed)) {
+        const Slots slots = take(5);
+        for (const auto& slot : slots) write(*slot, value);
+        for (const auto& slot : slots)
+          if (!holds(*slot, value)) shared_slots.fetch_add(1, std::memory_order_relaxed);
+      }
+    });
+  }
+  for (int i = 0; i < kForks; ++i) {
+    ChildProcess child = ChildProcess::fork([] {
+      std::set<void*> seen;
+      const Slots slots = take(200);
+      for (const auto& slot : slots) PORTOLAN_CHILD_REQUIRE(seen.insert(slot->memory()).second);
+      return 0;
+    });
+    CHECK(child.wait() == ChildExit::exited(0));
+  }
+  stop.store(true, std::memory_order_relaxed);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(shared_slots.load(std::memory_order_relaxed) == 0);
+}
