@@ -282,8 +282,8 @@ class PORTOLAN_API MessagePort final : public EventTarget {
 
   /// Neither detached nor closed, and the other end not known to be gone.
   [[nodiscard]] bool is_open() const noexcept;
-  /// Why the other end is gone, as CloseEvent says it; empty as long as it is not, and once the owner of this
-  /// one has closed it.
+  /// Why the other end is gone, as CloseEvent says it; empty as long as it is not, and if the owner of this
+  /// one has closed it before a loop told of that.
   [[nodiscard]] std::optional<CloseReason> close_reason() const noexcept;
   /// What was posted on this end, by whichever owner, and not read yet; nothing once it is closed or
   /// detached.

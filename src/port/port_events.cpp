@@ -266,6 +266,7 @@ bool PortState::serve_close(Endpoint& endpoint) {
   close_told_ = true;
   end_waits(ReplyStatus::closed);
   CloseEvent event(violated_ ? CloseReason::protocol_error : endpoint.close_reason());
+  told_reason_ = event.reason();
   dispatch(event);
   close();
   return true;

@@ -119,7 +119,7 @@ bool PortState::is_open() noexcept {
 
 std::optional<CloseReason> PortState::close_reason() const noexcept {
   if (forked()) return std::nullopt;
-  if (violated_) return CloseReason::protocol_error;
+  if (violated_ || close_told_) return violated_ ? CloseReason::protocol_error : told_reason_;
   const Endpoint* const endpoint = used();
   if (endpoint == nullptr || !endpoint->usable() || !endpoint->peer_closed()) return std::nullopt;
   return endpoint->close_reason();

@@ -370,6 +370,7 @@ class PortState final : public LoopSource,
   bool ref_ = true;
   bool violated_ = false;  // by the peer; told to whoever listens here as the end of the channel
   bool close_told_ = false;
+  CloseReason told_reason_ = CloseReason::closed;  // which that was
   std::atomic<bool> drain_wanted_{false};
   bool retrying_ = false;
   ForeignIntake intake_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <thread>
@@ -201,6 +202,25 @@ TEST_CASE("a port whose loop has ended closes at once, and so do the ports in it
   channel.port2.close();
   CHECK(channel.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
   CHECK(data.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
+}
+
+TEST_CASE("a port whose loop has told the end knows why, in the listener and later") {
+  const PortCensus census;
+  for (const CloseReason reason : {CloseReason::closed, CloseReason::peer_died}) {
+    MessageChannel channel;
+    ChildProcess child = fork_with(ports_of(std::move(channel.port2)), [&](Ports& ports) {
+      ports[0].post_message("the last words");
+      if (reason == CloseReason::peer_died) ::kill(::getpid(), SIGKILL);
+      return 0;
+    });
+    std::optional<CloseReason> in_listener;
+    channel.port1.on_message([](MessageEvent&) {});
+    channel.port1.on_close([&](CloseEvent&) { in_listener = channel.port1.close_reason(); });
+    EventLoop::current().run();
+    CHECK(in_listener == reason);
+    CHECK(channel.port1.close_reason() == reason);
+    static_cast<void>(child.wait());
+  }
 }
 
 TEST_CASE("a reader without a loop knows whether the other end was closed or its process killed") {
