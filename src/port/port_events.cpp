@@ -123,6 +123,7 @@ int PortState::foreign_descriptor(std::shared_ptr<Listeners> listeners) {
 }
 
 std::size_t PortState::dispatch_what_is_there() {
+  check_process("dispatch");
   if (!foreign_loop_) return 0;
   check_loop_thread("dispatch");
   Turn turn;  // listeners report to this thread's loop, whose turn this is not

@@ -44,6 +44,7 @@ void use_in_child(MessagePort& port, const std::string& object) {
   PORTOLAN_CHILD_REQUIRE(refused([&] { port.start(); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { port.on_message([](MessageEvent&) {}); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.native_handle()); }));
+  PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.dispatch()); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.peer()); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.info()); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.custody_handle()); }));
@@ -52,7 +53,6 @@ void use_in_child(MessagePort& port, const std::string& object) {
   PORTOLAN_CHILD_REQUIRE(own.port1.is_open());
   PORTOLAN_CHILD_REQUIRE(!port.is_open());
   PORTOLAN_CHILD_REQUIRE(port.buffered_amount().messages == 0);
-  static_cast<void>(port.dispatch());
   static_cast<void>(EventLoop::current().poll());
   port.close();
   MessagePort moved = std::move(port);
