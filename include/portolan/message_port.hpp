@@ -298,10 +298,11 @@ class PORTOLAN_API MessagePort final : public EventTarget {
 
   // ---- by hand
 
-  /// The port as two descriptors. Throws as a transfer does; then the port is unchanged.
+  /// The port as two descriptors. Throws InvalidStateError if it is detached or closed, else as a transfer
+  /// does; then the port is unchanged.
   [[nodiscard]] PortHandle release() &&;
-  /// The port of a handle. Throws DataCloneError if the descriptors are no port, or if somebody else has
-  /// adopted it; PortError if the kernel refuses, and then the handle is unchanged.
+  /// The port of a handle. Throws InvalidStateError if that is empty, DataCloneError if it is no port or
+  /// somebody else has adopted it; PortError if the kernel refuses, and then the handle is unchanged.
   [[nodiscard]] static MessagePort adopt(PortHandle&& handle);
 
   /// Duplicates of the two descriptors, for a supervisor that outlives this port's owner. While it lives, the
