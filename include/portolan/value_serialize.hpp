@@ -40,10 +40,8 @@ inline constexpr bool is_member = !requires {
 /// False where it certainly is not. Not asked of what cannot be a base, or cannot with certainty.
 template <class T, class Archive>
 constexpr bool may_be_there() {
-  if constexpr (is_free<T, Archive>)
-    return true;
-  else if constexpr (!std::is_class_v<T> || std::is_final_v<T> || std::is_polymorphic_v<T> ||
-                     !std::is_destructible_v<T>)
+  if constexpr (is_free<T, Archive> || !std::is_class_v<T> || std::is_final_v<T> ||
+                std::is_polymorphic_v<T> || !std::is_destructible_v<T>)
     return true;
   else
     return is_member<T>;
