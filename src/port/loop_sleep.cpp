@@ -18,19 +18,19 @@ namespace portolan::port {
 
 namespace {
 
-constexpr std::int64_t kLongestSpin_ns =
+constexpr std::int64_t kLongestSpinNs =
     50'000;  // about what a sleep costs both sides: 25 us, and 22 us of barrier
-constexpr std::int64_t kFirstSpin_ns = 20'000;
-constexpr std::int64_t kShortestSpin_ns = 2'000;  // below it, not at all
-constexpr std::int64_t kBetweenLooks_ns = 5'000;  // at descriptors, while spinning
+constexpr std::int64_t kFirstSpinNs = 20'000;
+constexpr std::int64_t kShortestSpinNs = 2'000;  // below it, not at all
+constexpr std::int64_t kBetweenLooksNs = 5'000;  // at descriptors, while spinning
 constexpr int kPausesPerLook = 4;
 
 // A wake may get lost where a peer misbehaves or a queue is full: sleepers are looked at once a second, some
 // of them at a time if they are many, since each look misses the cache; and all of them every 10 ms where
 // there is no barrier, so that a peer may not know yet that it has to fence.
-constexpr std::int64_t kLongestSleep_ns = 1'000'000'000;
+constexpr std::int64_t kLongestSleepNs = 1'000'000'000;
 constexpr std::size_t kSleepersPerLook = 512;
-constexpr std::int64_t kLongestSleepWithoutBarrier_ns = 10'000'000;
+constexpr std::int64_t kLongestSleepWithoutBarrierNs = 10'000'000;
 
 bool alone_on_one_cpu() {
   static const bool alone = std::thread::hardware_concurrency() == 1;
@@ -39,7 +39,7 @@ bool alone_on_one_cpu() {
 
 }  // namespace
 
-LoopCore::LoopCore() : spin_ns_(alone_on_one_cpu() ? 0 : kFirstSpin_ns) {}
+LoopCore::LoopCore() : spin_ns_(alone_on_one_cpu() ? 0 : kFirstSpinNs) {}
 LoopCore::~LoopCore() = default;
 
 LoopCore::Sleeper::Sleeper() {
@@ -72,12 +72,12 @@ bool LoopCore::spin(std::int64_t began_ns, std::int64_t deadline_ns) {
   if (spin_ns_ == 0 || sources_.awake().empty()) return false;
   const std::int64_t until_ns =
       spin_ns_ < kForever - began_ns ? std::min(began_ns + spin_ns_, deadline_ns) : deadline_ns;
-  std::int64_t next_gather_ns = began_ns + kBetweenLooks_ns;
+  std::int64_t next_gather_ns = began_ns + kBetweenLooksNs;
   for (std::int64_t now_ns = began_ns; now_ns < until_ns; now_ns = os::monotonic_ns()) {
     bool found = sources_.any_ready() || tasks_.attention();
     if (!found && sleeper_ && now_ns >= next_gather_ns) {
       found = gather(0);
-      next_gather_ns = now_ns + kBetweenLooks_ns;
+      next_gather_ns = now_ns + kBetweenLooksNs;
     }
     if (found) {
       adapt_spin(true);
@@ -103,7 +103,7 @@ void LoopCore::sleep(std::int64_t began_ns, std::int64_t deadline_ns) {
   }
   tasks_.wake_up();
   // Twice: what came while this thread was still falling asleep would have been seen by spinning.
-  if (after_work) adapt_spin(found && os::monotonic_ns() - began_ns < 2 * kLongestSpin_ns);
+  if (after_work) adapt_spin(found && os::monotonic_ns() - began_ns < 2 * kLongestSpinNs);
 }
 
 void LoopCore::set_busy_poll(std::int64_t longest_ns) {
@@ -115,9 +115,9 @@ void LoopCore::set_busy_poll(std::int64_t longest_ns) {
 void LoopCore::adapt_spin(bool worth_it) noexcept {
   if (spin_is_set_ || alone_on_one_cpu()) return;
   if (worth_it) {
-    spin_ns_ = std::clamp(2 * spin_ns_, kFirstSpin_ns, kLongestSpin_ns);
+    spin_ns_ = std::clamp(2 * spin_ns_, kFirstSpinNs, kLongestSpinNs);
   } else {
-    spin_ns_ = spin_ns_ / 2 < kShortestSpin_ns ? 0 : spin_ns_ / 2;
+    spin_ns_ = spin_ns_ / 2 < kShortestSpinNs ? 0 : spin_ns_ / 2;
   }
 }
 
@@ -154,7 +154,7 @@ bool LoopCore::gather(std::int64_t timeout_ns) {
     const std::int64_t now_ns = os::monotonic_ns();
     if (now_ns >= next_look_ns_) {
       sources_.look_at_sleepers(sleeps_bounded_ ? sources_.slots() : kSleepersPerLook);
-      next_look_ns_ = now_ns + (sleeps_bounded_ ? kLongestSleepWithoutBarrier_ns : kLongestSleep_ns);
+      next_look_ns_ = now_ns + (sleeps_bounded_ ? kLongestSleepWithoutBarrierNs : kLongestSleepNs);
     }
   }
   return count != 0;
