@@ -22,7 +22,7 @@ using portolan::testing::ChildProcess;
 
 namespace {
 
-constexpr std::int64_t kLong_ns = 60'000'000'000;
+constexpr std::int64_t kLongNs = 60'000'000'000;
 
 using Word = std::atomic<std::uint32_t>;
 
@@ -54,7 +54,7 @@ void check_woken(Wait wait, Wake wake) {
 
 TEST_CASE("a wait looks before it sleeps and ends at its timeout") {
   Word word{5};
-  CHECK(futex_wait(&word, 4, kLong_ns) == Woken::changed);
+  CHECK(futex_wait(&word, 4, kLongNs) == Woken::changed);
   CHECK(futex_wait(&word, 5, 1'000'000) == Woken::timed_out);
   CHECK(futex_wait(&word, 5, 0) == Woken::timed_out);
   CHECK(futex_wait(&word, 5, -1) == Woken::timed_out);
@@ -63,25 +63,25 @@ TEST_CASE("a wait looks before it sleeps and ends at its timeout") {
 
 TEST_CASE("a wake through one mapping reaches a sleeper in another") {
   TwoViews views;
-  check_woken([&] { CHECK(futex_wait(&views.first, 0, kLong_ns) == Woken::woken); },
+  check_woken([&] { CHECK(futex_wait(&views.first, 0, kLongNs) == Woken::woken); },
               [&] { futex_wake(&views.second, 1); });
 }
 
 TEST_CASE("a private wake reaches a private sleeper") {
   Word word{0};
-  check_woken([&] { CHECK(futex_wait_private(&word, 0, kLong_ns) == Woken::woken); },
+  check_woken([&] { CHECK(futex_wait_private(&word, 0, kLongNs) == Woken::woken); },
               [&] { futex_wake_private(&word, 1); });
 }
 
 TEST_CASE("waiting for either word is ended by each") {
   TwoViews views;
   Word nudge{0};
-  check_woken([&] { CHECK(futex_wait_either(&views.first, 0, &nudge, 0, kLong_ns) == Woken::woken); },
+  check_woken([&] { CHECK(futex_wait_either(&views.first, 0, &nudge, 0, kLongNs) == Woken::woken); },
               [&] { futex_wake(&views.second, 1); });
-  check_woken([&] { CHECK(futex_wait_either(&views.first, 0, &nudge, 0, kLong_ns) == Woken::woken); },
+  check_woken([&] { CHECK(futex_wait_either(&views.first, 0, &nudge, 0, kLongNs) == Woken::woken); },
               [&] { futex_wake_private(&nudge, 1); });
-  CHECK(futex_wait_either(&views.first, 1, &nudge, 0, kLong_ns) == Woken::changed);
-  CHECK(futex_wait_either(&views.first, 0, &nudge, 1, kLong_ns) == Woken::changed);
+  CHECK(futex_wait_either(&views.first, 1, &nudge, 0, kLongNs) == Woken::changed);
+  CHECK(futex_wait_either(&views.first, 0, &nudge, 1, kLongNs) == Woken::changed);
   CHECK(futex_wait_either(&views.first, 0, &nudge, 0, 1'000'000) == Woken::timed_out);
 }
 
@@ -97,11 +97,11 @@ TEST_CASE("without futex_waitv the wait goes in rounds that look at the private 
                              Woken::timed_out);
       // Nobody wakes it: a round ends by itself, long before the timeout.
       std::thread changing([&] { nudge.store(1); });
-      PORTOLAN_CHILD_REQUIRE(futex_wait_either(&views.first, 0, &nudge, 0, kLong_ns) == Woken::changed);
+      PORTOLAN_CHILD_REQUIRE(futex_wait_either(&views.first, 0, &nudge, 0, kLongNs) == Woken::changed);
       changing.join();
       nudge.store(0);
-      PORTOLAN_CHILD_REQUIRE(futex_wait_either(&views.first, 1, &nudge, 0, kLong_ns) == Woken::changed);
-      PORTOLAN_CHILD_REQUIRE(futex_wait_either(&views.first, 0, &nudge, 1, kLong_ns) == Woken::changed);
+      PORTOLAN_CHILD_REQUIRE(futex_wait_either(&views.first, 1, &nudge, 0, kLongNs) == Woken::changed);
+      PORTOLAN_CHILD_REQUIRE(futex_wait_either(&views.first, 0, &nudge, 1, kLongNs) == Woken::changed);
       return 0;
     });
     CHECK(child.wait() == ChildExit::exited(0));

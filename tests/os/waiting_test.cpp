@@ -25,7 +25,7 @@ using portolan::testing::ResourceCensus;
 
 namespace {
 
-constexpr std::int64_t kLong_ns = 60'000'000'000;
+constexpr std::int64_t kLongNs = 60'000'000'000;
 
 bool readable(int descriptor) {
   pollfd asked{descriptor, POLLIN, 0};
@@ -76,7 +76,7 @@ TEST_CASE("epoll tells a hang-up") {
   CHECK_FALSE(epoll.add(pair[1].get(), kReadable | kPeerShutDown | kEdgeTriggered, 7));
   pair[0].reset();
   std::array<ReadyTag, 1> ready;
-  REQUIRE(epoll.wait(ready, kLong_ns) == 1);
+  REQUIRE(epoll.wait(ready, kLongNs) == 1);
   CHECK((ready[0].events & kHungUp) != 0);
   CHECK((ready[0].events & kPeerShutDown) != 0);
 }
