@@ -17,15 +17,15 @@ double cpu_ns(const Outcome& outcome) {
 }  // namespace
 
 void measure_cpu_time(Report& report, const Plan& plan) {
-  constexpr std::int64_t kMillisecond_ns = 1'000'000;
+  constexpr std::int64_t kMillisecondNs = 1'000'000;
   constexpr std::uint64_t kPerMillisecond = 100;
-  const std::int64_t duration_ns = (plan.full ? 500 : 150) * kMillisecond_ns;
+  const std::int64_t duration_ns = (plan.full ? 500 : 150) * kMillisecondNs;
   const Setup setup{.waiting = Waiting::blocking};
   report.section("Time of the processor, 64 B, blocking, sender and receiver together");
   const Stream fast{.setup = setup, .duration_ns = duration_ns / 2};
   const Stream fixed{.setup = setup,
                      .duration_ns = duration_ns,
-                     .gap_ns = kMillisecond_ns,
+                     .gap_ns = kMillisecondNs,
                      .burst = kPerMillisecond,
                      .sleep_in_gaps = true};
   for (const Peer* const peer : plan.peers)
@@ -41,7 +41,7 @@ void measure_cpu_time(Report& report, const Plan& plan) {
   if (!plan.full) return;
   const Stream idle{.setup = setup,
                     .duration_ns = duration_ns,
-                    .gap_ns = 50 * kMillisecond_ns,
+                    .gap_ns = 50 * kMillisecondNs,
                     .burst = 0,
                     .sleep_in_gaps = true};
   for (const Peer* const peer : plan.peers)

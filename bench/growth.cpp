@@ -20,7 +20,7 @@ namespace bench {
 namespace {
 
 constexpr std::size_t kMessageBytes = 1024, kBurstBytes = 32 << 20;
-constexpr std::int64_t kLater_ns = 1'600'000'000;
+constexpr std::int64_t kLaterNs = 1'600'000'000;
 
 // Of all memory files of this process, each counted once, though both ports have a descriptor of it.
 double memory_file_bytes() {
@@ -87,7 +87,7 @@ void measure_growth(Report& report) {
   });
   report.parts("memory over payload", {}, {"all unread", "all read", "and after 1.6 s of small messages"},
                "times", [] {
-                 const Burst burst = measure_burst(kLater_ns);
+                 const Burst burst = measure_burst(kLaterNs);
                  return Parts{burst.peak_ratio, burst.left_ratio, burst.later_ratio};
                });
 }

@@ -42,7 +42,7 @@ namespace {
 using Payload = std::array<std::byte, 64>;
 
 constexpr int kTrips = 4'000;
-constexpr std::int64_t kBetween_ns = 300'000;
+constexpr std::int64_t kBetweenNs = 300'000;
 constexpr std::size_t kMostDescriptors = 253;  // that the kernel takes in a packet
 
 struct Shared {
@@ -124,7 +124,7 @@ void ask(portolan::PortHandle handle) {
   portolan::MessagePort port = portolan::MessagePort::adopt(std::move(handle));
   std::int64_t due_ns = now_ns();
   for (std::int64_t& trip_ns : page().trip_ns) {
-    due_ns = std::max(due_ns + kBetween_ns, now_ns());
+    due_ns = std::max(due_ns + kBetweenNs, now_ns());
     const timespec due{due_ns / 1'000'000'000, due_ns % 1'000'000'000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, nullptr);
     const std::int64_t posted_ns = now_ns();

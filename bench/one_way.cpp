@@ -16,13 +16,13 @@ std::string size_name(std::size_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-constexpr std::int64_t kShort_ns = 60'000'000, kLong_ns = 150'000'000, kLarge_ns = 400'000'000;
+constexpr std::int64_t kShortNs = 60'000'000, kLongNs = 150'000'000, kLargeNs = 400'000'000;
 constexpr std::size_t kLargeBytes = 1 << 20;
 
 void measure_size(Report& report, const Plan& plan, const Setup& setup, std::string_view how) {
   const std::string question = fmt::format("{} {}", size_name(setup.bytes), how);
-  Stream stream{.setup = setup, .duration_ns = plan.full ? kLong_ns : kShort_ns};
-  if (setup.bytes > kLargeBytes) stream.duration_ns = kLarge_ns;
+  Stream stream{.setup = setup, .duration_ns = plan.full ? kLongNs : kShortNs};
+  if (setup.bytes > kLargeBytes) stream.duration_ns = kLargeNs;
   for (const Peer* const peer : plan.peers)
     if (peer->can(setup))
       report.row(question, {peer->name(), peer->is_limit()}, "msg/s",

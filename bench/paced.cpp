@@ -19,14 +19,14 @@ void measure_paced(Report& report, const Plan& plan) {
                               {10'000, 1, Waiting::polling},  {5'000, 64, Waiting::polling},
                               {10'000, 1, Waiting::blocking}, {100'000, 1, Waiting::blocking}};
   const std::vector<Pace> few{{1'000, 1, Waiting::polling}, {100'000, 1, Waiting::blocking}};
-  constexpr std::int64_t kShort_ns = 60'000'000, kLong_ns = 200'000'000;
+  constexpr std::int64_t kShortNs = 60'000'000, kLongNs = 200'000'000;
   report.section("From post to receipt of 64 B, from a sender that keeps its own pace");
   for (const Pace& pace : plan.full ? all : few) {
     const std::string question =
         fmt::format("{} every {} us, {}", pace.burst, static_cast<double>(pace.gap_ns) / 1e3,
                     pace.waiting == Waiting::polling ? "polling" : "blocking");
     const Stream stream{.setup = {.waiting = pace.waiting},
-                        .duration_ns = plan.full ? kLong_ns : kShort_ns,
+                        .duration_ns = plan.full ? kLongNs : kShortNs,
                         .gap_ns = pace.gap_ns,
                         .burst = pace.burst};
     for (const Peer* const peer : plan.peers)

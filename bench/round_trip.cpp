@@ -28,16 +28,16 @@ void measure_trips(Report& report, const Plan& plan, const std::string& question
 }  // namespace
 
 void measure_round_trip(Report& report, const Plan& plan) {
-  constexpr std::int64_t kMillisecond_ns = 1'000'000;
+  constexpr std::int64_t kMillisecondNs = 1'000'000;
   const Setup polling{.waiting = Waiting::polling, .one_way = false};
   const Setup blocking{.waiting = Waiting::blocking, .one_way = false};
-  const std::int64_t duration_ns = (plan.full ? 300 : 80) * kMillisecond_ns;
+  const std::int64_t duration_ns = (plan.full ? 300 : 80) * kMillisecondNs;
   report.section("Round trip of 64 B");
   measure_trips(report, plan, "polling", {.setup = polling, .duration_ns = duration_ns});
   if (plan.full)
     measure_trips(report, plan, "blocking, back to back", {.setup = blocking, .duration_ns = duration_ns});
   measure_trips(report, plan, "blocking, both asleep for 1 ms before",
-                {.setup = blocking, .duration_ns = 2 * duration_ns, .idle_ns = kMillisecond_ns});
+                {.setup = blocking, .duration_ns = 2 * duration_ns, .idle_ns = kMillisecondNs});
   if (!plan.full) return;
   report.section("Round trip of 64 B at a fixed rate, from when it was due");
   measure_trips(report, plan, "polling, 20,000 a second",

@@ -105,7 +105,7 @@ double trip_ns(std::size_t ports, bool asleep) {
 // on.
 double quiet_p99_ns(bool flooding) {
   constexpr int kMessages = 20'000;
-  constexpr std::int64_t kBetween_ns = 50'000;
+  constexpr std::int64_t kBetweenNs = 50'000;
   portolan::MessageChannel flood, quiet;
   portolan::PortHandle flood_handle = std::move(flood.port2).release();
   portolan::PortHandle quiet_handle = std::move(quiet.port2).release();
@@ -119,7 +119,7 @@ double quiet_p99_ns(bool flooding) {
       if (now_ns() < next_ns) continue;
       calm.post_message(now_ns());
       ++sent;
-      next_ns = now_ns() + kBetween_ns;
+      next_ns = now_ns() + kBetweenNs;
     }
   });
   flood_handle = {};

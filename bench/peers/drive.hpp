@@ -102,10 +102,10 @@ void flush(Adapter& end) {
 // Some drop what is not received yet when they leave.
 template <class Adapter>
 void stay_until_received(Adapter& end, const Stage& stage) {
-  constexpr std::int64_t kLook_ns = 100'000;
+  constexpr std::int64_t kLookNs = 100'000;
   while (!stage.received.load(std::memory_order_acquire)) {
     flush(end);
-    sleep_until(now_ns() + kLook_ns);
+    sleep_until(now_ns() + kLookNs);
   }
 }
 

@@ -48,16 +48,16 @@ bool ended(pid_t child) {
 
 void run_duo(Stage& stage, std::int64_t duration_ns, const std::function<void()>& near,
              const std::function<void()>& far) {
-  constexpr std::int64_t kPatience_ns = 20'000'000'000, kLook_ns = 500'000;
+  constexpr std::int64_t kPatienceNs = 20'000'000'000, kLookNs = 500'000;
   std::array<pid_t, 2> children{start(0, near), start(1, far)};
   const std::int64_t began_ns = now_ns();
   std::int64_t stop_ns = 0;
   try {
     while (children[0] != 0 || children[1] != 0) {
-      sleep_until(now_ns() + kLook_ns);
+      sleep_until(now_ns() + kLookNs);
       if (stop_ns == 0 && stage.go) stop_ns = now_ns() + duration_ns;
       if (stop_ns != 0 && now_ns() >= stop_ns) stage.stop = true;
-      if (now_ns() - began_ns > duration_ns + kPatience_ns) throw std::runtime_error("no end in sight");
+      if (now_ns() - began_ns > duration_ns + kPatienceNs) throw std::runtime_error("no end in sight");
       for (pid_t& child : children)
         if (child != 0 && ended(child)) child = 0;
     }

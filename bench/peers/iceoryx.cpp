@@ -37,12 +37,12 @@ class Daemon {
       _exit(127);
     }
     constexpr const char* kSocket = "/tmp/roudi";
-    constexpr std::int64_t kPatience_ns = 10'000'000'000, kLook_ns = 10'000'000;
-    const std::int64_t until_ns = now_ns() + kPatience_ns;
+    constexpr std::int64_t kPatienceNs = 10'000'000'000, kLookNs = 10'000'000;
+    const std::int64_t until_ns = now_ns() + kPatienceNs;
     while (access(kSocket, F_OK) != 0) {
       if (now_ns() > until_ns || waitpid(child_, nullptr, WNOHANG) != 0)
         throw std::runtime_error("iox-roudi does not start");
-      sleep_until(now_ns() + kLook_ns);
+      sleep_until(now_ns() + kLookNs);
     }
   }
   Daemon(const Daemon&) = delete;
