@@ -2,7 +2,9 @@
 
 // The main function of every test executable: doctest with a watchdog on each case, or one named body.
 #define DOCTEST_CONFIG_IMPLEMENT
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <doctest/doctest.h>
 #include <optional>
 
@@ -15,13 +17,19 @@
 
 namespace {
 
+unsigned seconds_of(const doctest::TestCaseData& test_case) {
+  const double own = test_case.m_timeout;
+  const unsigned seconds =
+      own > 0 ? static_cast<unsigned>(std::ceil(own)) : portolan::testing::kTestCaseSeconds;
+  const char* const wished = std::getenv("PORTOLAN_CASE_SECONDS");
+  return wished != nullptr ? std::min(seconds, static_cast<unsigned>(std::atoi(wished))) : seconds;
+}
+
 struct WatchEveryCase : doctest::IReporter {
   explicit WatchEveryCase(const doctest::ContextOptions&) {}
 
   void test_case_start(const doctest::TestCaseData& test_case) override {
-    const double seconds = test_case.m_timeout;
-    watchdog_.emplace(test_case.m_name, seconds > 0 ? static_cast<unsigned>(std::ceil(seconds))
-                                                    : portolan::testing::kTestCaseSeconds);
+    watchdog_.emplace(test_case.m_name, seconds_of(test_case));
   }
   void test_case_end(const doctest::CurrentTestCaseStats&) override { watchdog_.reset(); }
 
@@ -32,7 +40,9 @@ struct WatchEveryCase : doctest::IReporter {
   void test_case_exception(const doctest::TestCaseException&) override {}
   void subcase_start(const doctest::SubcaseSignature&) override {}
   void subcase_end() override {}
-  void log_assert(const doctest::AssertData&) override {}
+  void log_assert(const doctest::AssertData& passed) override {
+    portolan::testing::Watchdog::passes(passed.m_file, passed.m_line);
+  }
   void log_message(const doctest::MessageData&) override {}
   void test_case_skipped(const doctest::TestCaseData&) override {}
 

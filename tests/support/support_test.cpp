@@ -2,10 +2,12 @@
 
 // The support is what the other tests' verdicts rest on, so each part is shown here both to pass and to
 // complain.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <optional>
 #include <signal.h>
 #include <stdexcept>
 #include <string>
@@ -58,6 +60,18 @@ PORTOLAN_BODY(hang_under_a_watchdog) {
   const Watchdog watchdog("the planted hang", 1);
   sleep_for_ever();
   return 0;
+}
+
+// Says into the descriptor that it is given; the alarm does not have to be waited for.
+PORTOLAN_BODY(wait_in_vain) {
+  ::dup2(std::stoi(arguments[0]), STDERR_FILENO);
+  const Watchdog watchdog("a planted case", kTestCaseSeconds);
+  Watchdog::passes("tests/here.cpp", 7);
+  const bool in_vain = arguments[1] == std::string("in vain");
+  std::optional<Waits> waits("what never comes");
+  if (!in_vain) waits.reset();
+  PORTOLAN_CHILD_REQUIRE(::alarm(0) > (in_vain ? 0U : static_cast<unsigned>(kPatience.count())));
+  return ::raise(SIGALRM);
 }
 
 TEST_CASE("a condition that holds is true at once and one that never holds is false at the deadline") {
@@ -211,4 +225,20 @@ TEST_CASE("a census that finds something fails its test case" * doctest::should_
 TEST_CASE("a watchdog ends a program that hangs and says what hung") {
   const ResourceCensus census;
   CHECK(ChildProcess::execute("hang_under_a_watchdog").wait() == ChildExit::exited(kWatchdogExit));
+}
+
+TEST_CASE("who waits in vain says for what and after which assertion, and is none that hangs") {
+  const ResourceCensus census;
+  const auto said_by = [](const char* how, ChildExit expected) {
+    const int said = ::memfd_create("said", MFD_CLOEXEC);
+    CHECK(ChildProcess::execute("wait_in_vain", {std::to_string(said), how}, {said}).wait() == expected);
+    std::string text(256, '\0');
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::pread(said, text.data(), text.size(), 0))));
+    ::close(said);
+    return text;
+  };
+  CHECK(said_by("in vain", ChildExit::exited(kInVainExit)) ==
+        "\nERROR: waits in vain: a planted case: for what never comes; after here.cpp:7\n");
+  CHECK(said_by("not any more", ChildExit::exited(kWatchdogExit)) ==
+        "\nwatchdog: hangs: a planted case; after here.cpp:7\n");
 }
