@@ -8,6 +8,9 @@ The copy in DIRECTORY is built once, with all faults in it and each switched on 
 the cases pass; with one on, the cases of each item that it names fail, one item at a time. An item is what the cases
 have in brackets, M7, or words of their names, *like this*. A fault that no item notices names another program of
 OTHERS, which has to say what it found. Without a list it is that of the conformance table. ROOT is not touched.
+
+A case that fails says what is wrong. One that does not end says little more than that something is, and so may a slow
+machine: what is noticed by nothing else is told apart, with where the case stood still. It counts as noticed all the same.
 """
 import argparse
 import concurrent.futures
@@ -18,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 LIST = "tests/conformance/mutants.txt"
 COPIED = ["bench", "daemon", "docs", "include", "src", "tests", "meson.build", "meson_options.txt"]
@@ -32,7 +36,12 @@ OTHERS = {
     "crowded": ("tests/names/names-test", "a neighbour's descriptors keep",
                 "-tc=*a neighbour's descriptors*"),
 }
-PATIENCE_S = 20  # of a case that a fault has hang
+# Of a case that a fault has hang: more than the deadlines that are in the cases, so that those are what it ends by.
+CASE_S = 45
+PATIENCE_S = 300  # of all that an item names
+WATCHDOG_EXIT = 124
+FAILED = "ERROR:"  # what each assertion that fails says, and each wait in vain
+STOOD_STILL = re.compile(r"^watchdog: hangs: .*; after (.+)$", re.M)
 ITEM = re.compile(r"\*[^*]+\*|\S+")
 NAME = re.compile(r"MUTANT\((\w+)\)")
 SWITCH = b"""\
@@ -132,21 +141,51 @@ def build(tree, directory, programs):
     subprocess.run(["ninja", "--quiet", "-C", str(directory), *programs], check=True)
 
 
+class Outcome:
+    """Of a program: its exit status, None if it had to be killed, and what it said."""
+
+    def __init__(self, status, said):
+        self.status = status
+        self.said = said
+
+    def fails(self):
+        return self.status != 0
+
+    def does_not_end(self):
+        return FAILED not in self.said and self.status in (None, WATCHDOG_EXIT)
+
+    def where(self):
+        found = STOOD_STILL.findall(self.said)
+        return f", which stood still after {found[-1]}" if found else ""
+
+
 def run(program, arguments, fault=""):
-    """Its exit status, or None if it hung."""
+    """Until it ends, or an assertion fails under a fault: what comes after that says no more."""
     environment = dict(os.environ, PORTOLAN_MUTANT=fault)
-    process = subprocess.Popen([str(program), *arguments], env=environment, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        return process.wait(PATIENCE_S if fault else 300)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
+    if fault:
+        environment["PORTOLAN_CASE_SECONDS"] = str(CASE_S)
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        process = subprocess.Popen([str(program), *arguments], env=environment, stdout=output, stderr=output,
+                                   start_new_session=True)
+        end = time.monotonic() + PATIENCE_S
+        status, failed = None, False
+        while status is None and not failed and time.monotonic() < end:
+            try:
+                status = process.wait(0.2)
+            except subprocess.TimeoutExpired:
+                failed = bool(fault) and FAILED in said_in(output)
         try:
             os.killpg(process.pid, signal.SIGKILL)  # with the children that a fault has left
         except ProcessLookupError:
             pass
         process.wait()
+        return Outcome(status, said_in(output))
+
+
+def said_in(output):
+    # Not by its position, which the program writes at.
+    size = os.fstat(output.fileno()).st_size
+    return os.pread(output.fileno(), size, 0).decode(errors="replace")
 
 
 def says(program, fault, words, *arguments):
@@ -161,10 +200,11 @@ def filter_of(item):
 
 
 def check(directory, name, faults):
+    """The complaints, and the faults that are noticed only by a case that does not end."""
     program = directory / name
-    failed = []
+    failed, unended = [], []
     filters = {filter_of(item) for items in faults.values() for item in items if item not in OTHERS}
-    if filters and run(program, [f"-tc={','.join(sorted(filters))}"]) != 0:
+    if filters and run(program, [f"-tc={','.join(sorted(filters))}"]).fails():
         failed.append("without a fault: the cases fail")
     listed = subprocess.run([str(program), "-ltc"], stdout=subprocess.PIPE, text=True, check=True).stdout
 
@@ -179,15 +219,20 @@ def check(directory, name, faults):
             return None
         if filter_of(item).strip("*") not in listed:
             return f"{fault}: no case shows {item}"
-        if run(program, [f"-tc={filter_of(item)}"], fault) == 0:
+        outcome = run(program, [f"-tc={filter_of(item)}"], fault)
+        if not outcome.fails():
             return f"{fault}: the cases of {item} do not notice it"
+        if outcome.does_not_end():
+            unended.append(fault)
+            print(f"{fault}: noticed only by a case that did not end, of {item}{outcome.where()}", flush=True)
+            return None
         print(f"{fault}: noticed by {item}", flush=True)
         return None
 
     # A case waits for its processes more than it computes, and some faults have it hang.
     with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
         jobs = [pool.submit(complaint, fault, item) for fault, items in sorted(faults.items()) for item in items or [""]]
-        return failed + [job.result() for job in jobs if job.result()]
+        return failed + [job.result() for job in jobs if job.result()], sorted(unended)
 
 
 def selftest():
@@ -210,15 +255,20 @@ def selftest():
             each.parent.mkdir(parents=True)
         other.write_text('#!/bin/sh\necho "end 0 sleeps with something to read"\n[ "$PORTOLAN_MUTANT" != asleep ]\n')
         other.chmod(0o755)
-        program.write_text('#!/bin/sh\n[ "$1" = -ltc ] && echo "[M1] a [M2] b" && exit 0\n[ "$PORTOLAN_MUTANT" != seen ]\n')
+        program.write_text('#!/bin/sh\n[ "$1" = -ltc ] && echo "[M1] a [M2] b" && exit 0\n'
+                           'case $PORTOLAN_MUTANT in seen) exit 1;; hung) echo "watchdog: hangs: x; after y.cpp:1"; exit 124;; '
+                           'late) echo "y.cpp:1: ERROR: x"; exec sleep 1000;; esac\n')
         program.chmod(0o755)
-        found = check(pathlib.Path(directory), PROGRAM, {
-            "seen": ["M1", "*] a*"], "unseen": ["M1"], "no_case": ["M3"], "no_words": ["*c*"], "idle": [],
+        found, unended = check(pathlib.Path(directory), PROGRAM, {
+            "seen": ["M1", "*] a*"], "unseen": ["M1"], "hung": ["M1"], "late": ["M1"], "no_case": ["M3"], "no_words": ["*c*"], "idle": [],
             "asleep": ["stress"], "awake": ["stress"]})
     assert found == ["awake: tests/stress/stress-test does not say that it sleeps with something to read",
                      "idle: no item notices it", "no_case: no case shows M3",
                      "no_words: no case shows *c*",
                      "unseen: the cases of M1 do not notice it"], found
+    assert unended == ["hung"], unended
+    assert Outcome(WATCHDOG_EXIT, "watchdog: hangs: x; after y.cpp:1\n").where().endswith("after y.cpp:1")
+    assert not Outcome(WATCHDOG_EXIT, "y.cpp:1: ERROR: x\nwatchdog: hangs: x\n").does_not_end()
 
 
 def main():
@@ -240,8 +290,9 @@ def main():
         faults = {name: faults[name] for name in given.fault}
     others = {OTHERS[item][0] for items in faults.values() for item in items if item in OTHERS}
     build(directory / "tree", directory / "build", [given.program, *sorted(others)])
-    failed = check(directory / "build", given.program, faults)
+    failed, unended = check(directory / "build", given.program, faults)
     print("\n".join(failed))
+    print(f"noticed only by a case that did not end: {len(unended)}{': ' if unended else ''}{' '.join(unended)}")
     print(f"{len(faults)} faults, {len(failed)} not noticed as they should be")
     return 1 if failed else 0
 
