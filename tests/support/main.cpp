@@ -4,6 +4,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <doctest/doctest.h>
 #include <optional>
@@ -58,5 +59,7 @@ int main(int argument_count, char** arguments) {
   if (const std::optional<int> code = portolan::testing::run_named_body(argument_count, arguments)) {
     return *code;
   }
+  // Whoever is ended by a watchdog or a kill flushes nothing, and what failed before says more than the hang.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   return doctest::Context(argument_count, arguments).run();
 }
