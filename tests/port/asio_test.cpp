@@ -49,6 +49,12 @@ struct CountingHandler {
   }
 };
 
+// Until no operation waits any more. False if kPatience does not get it there.
+bool runs_out(boost::asio::io_context& context) {
+  context.run_for(kPatience);
+  return context.stopped();
+}
+
 }  // namespace
 
 TEST_CASE("asynchronous operations with another process complete, in order, and end with eof") {
@@ -142,27 +148,27 @@ TEST_CASE("cancelled operations say so and lose nothing; failed ones say why") {
     port.async_request("never answered", note);
     context.poll();
     port.cancel();
-    context.run();
+    CHECK(runs_out(context));
     CHECK(errors == std::vector<error_code>(2, boost::asio::error::operation_aborted));
     CHECK(port.port().pending_requests() == 0);
     context.restart();
     channel.port2.post_message("after the cancel");
     std::string text;
     port.async_receive([&](error_code, Received received) { text = received->text(); });
-    context.run();
+    CHECK(runs_out(context));
     CHECK(text == "after the cancel");
     context.restart();
     errors.clear();
     port.async_request("too slow", {.timeout = std::chrono::milliseconds(1)}, note);
-    context.run();
+    CHECK(runs_out(context));
     context.restart();
     port.async_request("closed", note);
     port.async_receive(note);
     channel.port2.close();
-    context.run();
+    CHECK(runs_out(context));
     context.restart();
     port.async_post("nobody", [&](error_code error) { errors.push_back(error); });
-    context.run();
+    CHECK(runs_out(context));
     REQUIRE(errors.size() == 4);
     CHECK(errors[0] == boost::asio::error::timed_out);
     CHECK(((errors[1] == boost::asio::error::connection_reset && errors[2] == boost::asio::error::eof) ||
@@ -175,7 +181,7 @@ TEST_CASE("cancelled operations say so and lose nothing; failed ones say why") {
     ends.async_receive(note);
     context.poll();
     ends.port().close();
-    context.run();
+    CHECK(runs_out(context));
     CHECK(errors == std::vector<error_code>{boost::asio::error::eof});
     context.restart();
   }
@@ -186,7 +192,7 @@ TEST_CASE("cancelled operations say so and lose nothing; failed ones say why") {
     context.poll();
   }
   context.restart();
-  context.run();
+  CHECK(runs_out(context));
   CHECK(errors == std::vector<error_code>{boost::asio::error::operation_aborted});
 }
 
@@ -202,7 +208,7 @@ TEST_CASE(
   int posted = 0;
   while (port.port().try_post_message(block) == PostResult::posted) ++posted;
   port.async_request(block, [&](error_code error, const Received&) { errors.push_back(error); });
-  context.run();
+  CHECK(runs_out(context));
   CHECK(errors == std::vector<error_code>{boost::asio::error::no_buffer_space});
   errors.clear();
   context.restart();
@@ -211,7 +217,7 @@ TEST_CASE(
   CHECK(errors.empty());
   for (; posted > 0; --posted) static_cast<void>(channel.port2.receive());
   port.cancel();
-  context.run();
+  CHECK(runs_out(context));
   CHECK(errors == std::vector<error_code>{boost::asio::error::operation_aborted});
   CHECK(channel.port2.try_receive().status() == ReceiveStatus::empty);
   while (port.port().try_post_message(block) == PostResult::posted) {
@@ -221,7 +227,7 @@ TEST_CASE(
   port.async_post(block, [&](error_code error) { errors.push_back(error); });
   context.poll();
   port.port().close();
-  context.run();
+  CHECK(runs_out(context));
   CHECK(errors == std::vector<error_code>{boost::asio::error::broken_pipe});
 }
 
@@ -235,13 +241,13 @@ TEST_CASE("a port in whose place another one is put cancels what it was waiting 
   context.poll();
   port = AsioPort(context, std::move(second.port1));
   context.restart();
-  context.run();
+  CHECK(runs_out(context));
   CHECK(errors == std::vector<error_code>{boost::asio::error::operation_aborted});
-  CHECK(first.port2.receive().status() == ReceiveStatus::closed);
+  CHECK(first.port2.receive_for(kPatience).status() == ReceiveStatus::closed);
   std::string text;
   port.async_receive([&](error_code, Received received) { text = received->text(); });
   second.port2.post_message("to the new one");
   context.restart();
-  context.run();
+  CHECK(runs_out(context));
   CHECK(text == "to the new one");
 }

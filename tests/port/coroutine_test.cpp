@@ -121,13 +121,13 @@ TEST_CASE("a wait for a message ends in time, by a stop from another thread, or 
   MessageChannel channel;
   std::optional<ReceiveStatus> status;
   spawn(receive_into(channel.port1, {.timeout = 1ms}, status));
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(status == ReceiveStatus::timed_out);
 
   std::stop_source stop;
   spawn(receive_into(channel.port1, {.stop = stop.get_token()}, status));
   std::jthread stopper([&] { stop.request_stop(); });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(status == ReceiveStatus::stopped);
 
   channel.port2.post_message("still here");
@@ -139,7 +139,7 @@ TEST_CASE("a wait for a message ends in time, by a stop from another thread, or 
   EventLoop::current().poll();
   CHECK_FALSE(status);
   channel.port2.close();
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(status == ReceiveStatus::closed);
 }
 
@@ -148,7 +148,7 @@ TEST_CASE("a coroutine that waits is told of its port's own close") {
   std::optional<ReceiveStatus> status;
   spawn(receive_into(channel.port1, {}, status));
   EventLoop::current().post([&] { channel.port1.close(); });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(status == ReceiveStatus::closed);
 }
 
@@ -164,9 +164,9 @@ TEST_CASE("requests are awaited, and throw where there is no reply") {
   });
   std::vector<int> answers;
   spawn(ask_both(channel.port1, answers));
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(answers == std::vector{2, -1});
-  CHECK(channel.port1.receive()->text() == "in front");
+  CHECK(channel.port1.receive_for(kPatience)->text() == "in front");
   CHECK(child.wait() == ChildExit::exited(0));
 }
 
@@ -191,7 +191,7 @@ TEST_CASE("a sleep and a post that waits for room end by a stop, in time, or by 
   const PortCensus census;
   std::optional<bool> slept;
   spawn(sleep_into(1ms, {}, slept));
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(slept == true);
   std::stop_source stop;
   spawn(sleep_into(1h, stop.get_token(), slept));
@@ -202,16 +202,16 @@ TEST_CASE("a sleep and a post that waits for room end by a stop, in time, or by 
   std::optional<PostResult> stopped, in_time, closed;
   spawn(post_into(channel.port1, {.stop = stop.get_token()}, stopped));
   std::jthread stopper([&] { stop.request_stop(); });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(slept == false);
   CHECK(stopped == PostResult::timed_out);
   spawn(post_into(channel.port1, {.timeout = 1ms}, in_time));
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(in_time == PostResult::timed_out);
   CHECK(channel.port1.buffered_amount().messages == unread);
   spawn(post_into(channel.port1, {}, closed));
   EventLoop::current().post([&] { channel.port2.close(); });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(closed == PostResult::closed);
 }
 
@@ -223,7 +223,7 @@ TEST_CASE("a coroutine that waits for room is told of its port's own close") {
   std::optional<PostResult> result;
   spawn(post_into(channel.port1, {.timeout = 1h}, result));
   EventLoop::current().post([&] { channel.port1.close(); });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(result == PostResult::closed);
 }
 
@@ -254,9 +254,9 @@ TEST_CASE("a task that is destroyed while it waits gives its wait up") {
     CHECK_FALSE(ended);
   }
   CHECK(ended);
-  EventLoop::current().run();
+  CHECK(runs_out());
   channel.port2.post_message("for whoever comes next");
-  CHECK(channel.port1.receive()->text() == "for whoever comes next");
+  CHECK(channel.port1.receive_for(kPatience)->text() == "for whoever comes next");
 }
 
 TEST_CASE("a task that is destroyed while it waits for a reply or a drain is not resumed by them") {

@@ -14,6 +14,7 @@
 #include "port/hand_over.hpp"
 #include "process/asleep.hpp"
 #include "support/condition.hpp"
+#include "support/watchdog.hpp"
 
 using namespace portolan;
 using namespace portolan::testing;
@@ -32,7 +33,7 @@ TEST_CASE("what the peer has not read is counted, and drained() ends exactly whe
     static_cast<void>(channel.port2.receive());
   }
   CHECK(drained.done());
-  CHECK(drained.get());
+  CHECK(drained.wait_for(kPatience) == DrainStatus::drained);
   CHECK(channel.port1.buffered_amount().messages == 1);
   CHECK(channel.port1.buffered_amount().bytes == 14);
 }
@@ -184,7 +185,7 @@ TEST_CASE("below its threshold a loop leaves messages alone, and then delivers u
     EventLoop::current().run_for(5ms);
     CHECK(seen == 10);
     channel.port1.close();
-    EventLoop::current().run();
+    CHECK(runs_out());
     CHECK(seen == 11);
   }
 }
@@ -195,7 +196,10 @@ TEST_CASE("wait_any returns the first port that has something, and npos in time"
   std::vector<MessagePort*> ports;
   for (MessageChannel& channel : channels) ports.push_back(&channel.port1);
   CHECK(wait_any(ports, 0ns) == npos);
-  CHECK(wait_any(ports, 15ms) == npos);
+  {
+    const Waits waits("15 ms to be over");
+    CHECK(wait_any(ports, 15ms) == npos);
+  }
   channels[3].port2.post_message("here");
   CHECK(wait_any(ports, kPatience) == 3);
   channels[1].port2.close();
@@ -242,6 +246,7 @@ TEST_CASE(
     REQUIRE(wait_until([&] { return sleeps_deeply(self); }));
     stop.request_stop();
   });
+  const Waits waits("the stop");
   CHECK(wait_any(ports, stop.get_token()) == npos);
 }
 
@@ -251,11 +256,15 @@ TEST_CASE("wait_any with a time and a stop ends by whichever comes first") {
   MessageChannel channel;
   const std::array<MessagePort*, 1> ports{&channel.port1};
   std::stop_source stop;
-  CHECK(wait_any(ports, 5ms, stop.get_token()) == npos);
+  {
+    const Waits waits("5 ms to be over");
+    CHECK(wait_any(ports, 5ms, stop.get_token()) == npos);
+  }
   const std::jthread stopper([&] {
     REQUIRE(wait_until([&] { return sleeps_deeply(self); }));
     stop.request_stop();
   });
+  const Waits waits("the stop");
   CHECK(wait_any(ports, 1h, stop.get_token()) == npos);
   CHECK(stop.stop_requested());
 }
@@ -287,7 +296,7 @@ TEST_CASE("a process that is killed ends what waits for its port, and for what i
   });
   const std::array<MessagePort*, 1> ports{&quiet.port1};
   CHECK(wait_any(ports, kPatience) == 0);
-  CHECK(quiet.port1.receive().status() == ReceiveStatus::closed);
-  CHECK_FALSE(unread.port1.drained().get());
+  CHECK(quiet.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
+  CHECK(unread.port1.drained().wait_for(kPatience) == DrainStatus::ended);
   CHECK(child.wait() == ChildExit::killed(SIGKILL));
 }

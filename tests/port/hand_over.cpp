@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "support/condition.hpp"
+
 namespace portolan::testing {
 
 namespace {
@@ -31,6 +33,21 @@ ChildProcess fork_with(Ports ports, const std::function<int(Ports&)>& body) {
     for (PortHandle& handle : handles) adopted.push_back(MessagePort::adopt(std::move(handle)));
     return body(adopted);
   });
+}
+
+bool runs_out() {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  EventLoop::current().run_for(kPatience);
+  return std::chrono::steady_clock::now() < end;
+}
+
+bool run_until(const std::function<bool()>& condition) {
+  EventLoop& loop = EventLoop::current();
+  bool late = false;
+  const TimerId deadline = loop.set_timeout(kPatience, [&] { late = true; });
+  while (!condition() && !late) loop.run_one();
+  loop.clear(deadline);
+  return condition();
 }
 
 std::span<const std::byte> pattern(std::size_t size_bytes, std::size_t seed) {

@@ -29,6 +29,14 @@ template <class... Given>
 // Forks a child that owns `ports`, which this process owns no more. They are closed when `body` returns.
 [[nodiscard]] ChildProcess fork_with(Ports ports, const std::function<int(Ports&)>& body);
 
+// Runs the thread's loop until nothing can happen in it any more, or stop(). False if kPatience does not get
+// it there.
+[[nodiscard]] bool runs_out();
+
+// Runs the thread's loop until `condition` holds, which is asked after each thing that it handled. False if
+// that takes longer than kPatience.
+[[nodiscard]] bool run_until(const std::function<bool()>& condition);
+
 // Bytes that tell a place in them from every other: `size_bytes` of the same stream from `seed` on. Valid
 // until the end.
 [[nodiscard]] std::span<const std::byte> pattern(std::size_t size_bytes, std::size_t seed);

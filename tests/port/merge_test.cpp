@@ -106,17 +106,17 @@ TEST_CASE(
         merge(std::move(setup.between), std::move(setup.far.port1));
       CHECK_FALSE(setup.far.port1.is_open());
       CHECK_FALSE(setup.between.is_open());
-      CHECK(setup.here.receive()->text() == "between 0");
-      Received with_port = setup.here.receive();
+      CHECK(setup.here.receive_for(kPatience)->text() == "between 0");
+      Received with_port = setup.here.receive_for(kPatience);
       CHECK(is_with_port(*with_port, "between 1"));
-      CHECK(setup.here.receive()->bytes().size() == 300'000);
+      CHECK(setup.here.receive_for(kPatience)->bytes().size() == 300'000);
       with_port = Received();
-      CHECK(setup.here.receive()->text() == "elsewhere 0");
-      with_port = setup.here.receive();
+      CHECK(setup.here.receive_for(kPatience)->text() == "elsewhere 0");
+      with_port = setup.here.receive_for(kPatience);
       CHECK(is_with_port(*with_port, "elsewhere 1"));
       for (int i = 0; i < 100; ++i) {
         setup.here.post_message(i);
-        REQUIRE(setup.here.receive()->data<int>() == i + 1);
+        REQUIRE(setup.here.receive_for(kPatience)->data<int>() == i + 1);
       }
       setup.here.close();
       CHECK(child.wait() == ChildExit::exited(0));
@@ -176,14 +176,14 @@ TEST_CASE("requests that go on are answered by the other peer, and the others en
   CHECK(answered.get().data<std::string>() == "between");
   CHECK(outcome_of(of_between) == ReplyStatus::closed);
   CHECK(outcome_of(of_far) == ReplyStatus::detached);
-  Received late = setup.here.receive();
+  Received late = setup.here.receive_for(kPatience);
   CHECK(late->text() == "late");
   MessageChannel along;
   late->reply("nobody", {.transfer = {along.port2}});
-  CHECK(along.port1.receive().status() == ReceiveStatus::closed);
+  CHECK(along.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
   CHECK_FALSE(late->is_request());
-  CHECK(setup.here.receive()->text() == "first");
-  setup.here.receive()->reply("here");
+  CHECK(setup.here.receive_for(kPatience)->text() == "first");
+  setup.here.receive_for(kPatience)->reply("here");
   for (std::size_t i = 0; i < 3; ++i)
     CHECK(going[i].get().data<std::string>() == "go " + std::to_string(i) + "!");
   CHECK(setup.here.request("new", patiently()).get().data<std::string>() == "new!");
@@ -196,7 +196,7 @@ TEST_CASE("a merge that cannot be says why, and leaves both ports as they were")
   const PortCensus census;
   MessageChannel one, two;
   ChildProcess child = fork_with(ports_of(std::move(one.port2), std::move(two.port2)), [](Ports& ports) {
-    PORTOLAN_CHILD_REQUIRE(ports[0].receive()->text() == "still there");
+    PORTOLAN_CHILD_REQUIRE(ports[0].receive_for(kPatience)->text() == "still there");
     return 0;
   });
   CHECK(says(refusal_of([&] { merge(std::move(one.port1), std::move(two.port1)); }),
@@ -225,7 +225,7 @@ TEST_CASE("a merge that cannot be says why, and leaves both ports as they were")
   }).join();
   one.port1.post_message("still there");
   near.port1.post_message("here too");
-  CHECK(near.port2.receive()->text() == "here too");
+  CHECK(near.port2.receive_for(kPatience)->text() == "here too");
   CHECK(child.wait() == ChildExit::exited(0));
 }
 

@@ -70,16 +70,17 @@ TEST_CASE("a pool starts a worker that has died again, and what it had not answe
     for (int round = 1; round <= 2; ++round) {
       for (int i = 0; i < 30; ++i) ask(i);
       ask(-1);
-      while (pool.restarts() < static_cast<unsigned>(round) || pool.running() < 3 ||
-             answers + closed < 31 * round)
-        REQUIRE(EventLoop::current().run_one());
+      REQUIRE(run_until([&] {
+        return pool.restarts() >= static_cast<unsigned>(round) && pool.running() == 3 &&
+               answers + closed >= 31 * round;
+      }));
       CHECK(closed >= round);
     }
     const int before = answers;
     for (int i = 0; i < 30; ++i) ask(i);
-    while (answers < before + 30) REQUIRE(EventLoop::current().run_one());
+    REQUIRE(run_until([&] { return answers >= before + 30; }));
     pool.close();
-    EventLoop::current().run();
+    CHECK(runs_out());
   }
 }
 
@@ -117,13 +118,13 @@ TEST_CASE("a pool hands each worker its part, and introduces those that it start
   for (auto& [worker, sum] : expected) sum += 5;
   CHECK(ask() == expected);
   CHECK_THROWS_AS(static_cast<void>(pool.request(-1, {.timeout = kPatience}).get()), RequestError);
-  while (pool.restarts() == 0) REQUIRE(EventLoop::current().run_one());
+  REQUIRE(run_until([&] { return pool.restarts() > 0; }));
   CHECK(expected.size() == 4);
   const std::map<int, int> after = ask();
   CHECK(after.size() == 3);
   for (const auto& [worker, sum] : after) CHECK(expected.at(worker) == sum);
   pool.close();
-  EventLoop::current().run();
+  CHECK(runs_out());
 }
 
 PORTOLAN_BODY(count_and_die) {
@@ -151,10 +152,10 @@ TEST_CASE("what a worker has posted before it died is received, although it is r
     std::string line;
     return !std::getline(file, line) || line.find(") Z ") != std::string::npos;
   }));
-  while (pool.restarts() == 0 || next < kMessages) REQUIRE(EventLoop::current().run_one());
+  REQUIRE(run_until([&] { return pool.restarts() > 0 && next >= kMessages; }));
   CHECK(next == kMessages);
   pool.close();
-  EventLoop::current().run();
+  CHECK(runs_out());
 }
 
 PORTOLAN_BODY(end_with_seven) {
@@ -175,11 +176,11 @@ TEST_CASE("a pool tells how each worker has ended, whoever listens besides, and 
       CHECK(status.code == 7);
       ++ended;
     });
-    while (pool.restarts() < 3) REQUIRE(EventLoop::current().run_one());
+    REQUIRE(run_until([&] { return pool.restarts() >= 3; }));
     CHECK(started >= 4);
     CHECK(ended >= 3);
     pool.close();
-    EventLoop::current().run();
+    CHECK(runs_out());
   }
 }
 
@@ -192,7 +193,7 @@ TEST_CASE(
                     {.workers = 1, .arguments = {"--portolan-body", "double_until_killed"}});
     bool there = false;
     pool.when_available([&] { there = true; });
-    while (!there) REQUIRE(EventLoop::current().run_one());
+    REQUIRE(run_until([&] { return there; }));
     CHECK(pool.restarts() == 0);
     int refused = 0, answer = 0;
     pool.request(-1, {.timeout = kPatience})
@@ -205,12 +206,12 @@ TEST_CASE(
                       });
                     });
                   });
-    while (answer == 0) REQUIRE(EventLoop::current().run_one());
+    REQUIRE(run_until([&] { return answer != 0; }));
     CHECK(answer == 42);
     CHECK(refused == 1);
     CHECK(pool.restarts() == 1);
     pool.close();
-    EventLoop::current().run();
+    CHECK(runs_out());
   }
 }
 
@@ -218,7 +219,7 @@ TEST_CASE("a pool that is closed by whoever hears that a worker has ended starts
   const PortCensus census;
   WorkerPool pool("/proc/self/exe", {.workers = 1, .arguments = {"--portolan-body", "end_with_seven"}});
   pool.on_exit([&](Worker&, ExitStatus) { pool.close(); });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(pool.restarts() == 0);
 }
 
@@ -234,7 +235,7 @@ TEST_CASE(
                                        .longest_pause = 1h,
                                        .grace = 1ms});
     CHECK_THROWS_AS(static_cast<void>(pool.request(-1, {.timeout = kPatience}).get()), RequestError);
-    while (steady ? pool.restarts() == 0 : pool.running() == 1) REQUIRE(EventLoop::current().run_one());
+    REQUIRE(run_until([&] { return steady ? pool.restarts() != 0 : pool.running() != 1; }));
     if (!steady) {
       EventLoop::current().run_for(5ms);
       CHECK(pool.restarts() == 0);
@@ -242,7 +243,7 @@ TEST_CASE(
       CHECK(nobody.status() == ReplyStatus::detached);
     }
     pool.close();
-    EventLoop::current().run();
+    CHECK(runs_out());
   }
 }
 
@@ -259,16 +260,16 @@ TEST_CASE("a worker that cannot be started for a while is there once it can be")
                             .longest_pause = 1ms});
   std::filesystem::remove(program);
   CHECK_THROWS_AS(static_cast<void>(pool.request(-1, {.timeout = kPatience}).get()), RequestError);
-  while (pool.running() != 0) REQUIRE(EventLoop::current().run_one());
+  REQUIRE(run_until([&] { return pool.running() == 0; }));
   EventLoop::current().run_for(20ms);
   CHECK(pool.restarts() == 0);
   std::filesystem::create_symlink(self, program);
   bool there = false;
   pool.when_available([&] { there = true; });
-  while (!there) REQUIRE(EventLoop::current().run_one());
+  REQUIRE(run_until([&] { return there; }));
   CHECK(pool.restarts() == 1);
   CHECK(pool.request(4, {.timeout = kPatience}).get().data<int>() == 8);
   std::filesystem::remove_all(directory);
   pool.close();
-  EventLoop::current().run();
+  CHECK(runs_out());
 }

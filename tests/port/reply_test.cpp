@@ -39,14 +39,14 @@ TEST_CASE("a Reply is waited for once, and another one in its place gives it up"
   int replies = 0;
   reply.on_reply([&] { ++replies; });
   CHECK_THROWS_AS(reply.on_reply([&] { ++replies; }), InvalidStateError);
-  channel.port2.receive()->reply(1);
-  EventLoop::current().run();
+  channel.port2.receive_for(kPatience)->reply(1);
+  CHECK(runs_out());
   CHECK(replies == 1);
   Reply replaced = channel.port1.request("given up");
   replaced = channel.port1.request("kept");
   CHECK(channel.port1.pending_requests() == 1);
-  channel.port2.receive()->reply(2);
-  channel.port2.receive()->reply(3);
+  channel.port2.receive_for(kPatience)->reply(2);
+  channel.port2.receive_for(kPatience)->reply(3);
   CHECK(replaced.get().data<int>() == 3);
   CHECK(channel.port1.info().late_replies == 1);
 }
@@ -93,7 +93,7 @@ TEST_CASE("a time-out that was not needed keeps no loop going") {
     text = event.text();
   });
   channel.port2.receive()->reply("answer");
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(text == "answer");
 }
 

@@ -13,6 +13,7 @@
 
 #include "port/hand_over.hpp"
 #include "support/condition.hpp"
+#include "support/watchdog.hpp"
 
 using namespace portolan;
 using namespace portolan::testing;
@@ -40,6 +41,7 @@ bool shows(MessageEvent& event, std::size_t size) {
 }
 
 ReplyStatus error_of(Reply& reply) {
+  const Waits waits("a Reply's end");
   try {
     static_cast<void>(reply.get());
   } catch (const RequestError& error) {
@@ -173,9 +175,9 @@ TEST_CASE("a request waits in the loop without enabling the queue, and keeps run
   });
   int answer = 0;
   channel.port1.request("seven", kPatient()).on_reply<int>([&](int number) { answer = number; });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(answer == 7);
-  CHECK(channel.port1.receive()->text() == "in front");
+  CHECK(channel.port1.receive_for(kPatience)->text() == "in front");
   channel.port1.close();
   CHECK(child.wait() == ChildExit::exited(0));
 }
@@ -216,14 +218,14 @@ TEST_CASE("a reply that comes too late is dropped with its ports and counted") {
   CHECK_THROWS_AS(static_cast<void>(slow.get()), InvalidStateError);
   CHECK(channel.port1.request("go", kPatient()).get().data<std::string>() == "in time");
   CHECK(channel.port1.info().late_replies == 1);
-  CHECK(other.port1.receive().status() == ReceiveStatus::closed);
+  CHECK(other.port1.receive_for(kPatience).status() == ReceiveStatus::closed);
   bool timed_out = false, reached = false;
   EventLoop::current().set_exception_handler([&](std::exception_ptr) { reached = true; });
   channel.port1.request("never", {.timeout = 1ms})
       .on_reply([](MessageEvent&) {},
                 [&](const RequestError& error) { timed_out = error.code() == std::errc::timed_out; });
   channel.port1.request("never", {.timeout = 1ms}).on_reply([](MessageEvent&) {});
-  EventLoop::current().run();
+  CHECK(runs_out());
   EventLoop::current().set_exception_handler({});
   CHECK(timed_out);
   CHECK(reached);
@@ -249,7 +251,7 @@ TEST_CASE("a request whose other side dies or closes says so, behind what was an
         .on_reply([](MessageEvent&) {}, [&](const RequestError& error) { in_loop = error.status(); });
     CHECK(error_of(waits) == ReplyStatus::closed);
     CHECK(answered.get().data<std::string>() == "one");
-    EventLoop::current().run();
+    CHECK(runs_out());
     CHECK(in_loop == ReplyStatus::closed);
     Reply afterwards = channel.port1.request(4);
     CHECK(error_of(afterwards) == ReplyStatus::closed);
@@ -370,15 +372,15 @@ TEST_CASE("a Reply that is dropped gives its request up, and one that is cancell
   Reply cancelled = channel.port1.request("cancelled");
   cancelled.cancel();
   CHECK(error_of(cancelled) == ReplyStatus::timed_out);
-  channel.port2.receive()->reply(1);
-  channel.port2.receive()->reply(2);
+  channel.port2.receive_for(kPatience)->reply(1);
+  channel.port2.receive_for(kPatience)->reply(2);
   CHECK(channel.port1.try_receive().status() == ReceiveStatus::empty);
   CHECK(channel.port1.info().late_replies == 2);
   std::optional<ReplyStatus> in_loop;
   Reply waits = channel.port1.request("waited for");
   waits.on_reply([](MessageEvent&) {}, [&](const RequestError& error) { in_loop = error.status(); });
   waits.cancel();
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(in_loop == ReplyStatus::timed_out);
 }
 

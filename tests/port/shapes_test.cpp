@@ -75,7 +75,7 @@ TEST_CASE("a half that is closed closes the port") {
     sending ? sender.close() : receiver.close();
     CHECK_FALSE(sender.is_open());
     CHECK_FALSE(receiver.is_open());
-    CHECK(channel.port2.receive().status() == ReceiveStatus::closed);
+    CHECK(channel.port2.receive_for(kPatience).status() == ReceiveStatus::closed);
   }
 }
 
@@ -174,7 +174,7 @@ TEST_CASE("a request that cannot be read, or on which the handler throws, is ref
   std::string reason;
   channel.port1.request(-1, RequestOptions{.timeout = kPatience})
       .on_reply([](MessageEvent&) {}, [&](const RequestError& error) { reason = error.what(); });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(reason.find("negative") != std::string::npos);
   channel.port1.close();
   CHECK(child.wait() == ChildExit::exited(1));
@@ -218,7 +218,7 @@ TEST_CASE("a slow subscriber loses what its policy says, and the others nothing"
       publisher.add(std::move(quick.port1), {.policy = SlowPolicy::disconnect, .most_unread = 4});
   for (int i = 0; i < 12; ++i) {
     publisher.publish(i);
-    CHECK(quick.port2.receive()->data<int>() == i);
+    CHECK(quick.port2.receive_for(kPatience)->data<int>() == i);
   }
   CHECK(publisher.counters(id).posted == 12);
   CHECK(publisher.counters(id).dropped == 0);
@@ -231,10 +231,10 @@ TEST_CASE("a slow subscriber loses what its policy says, and the others nothing"
   for (int i = 0; i < 4; ++i) {
     for (auto& [policy, port] : slow) {
       CAPTURE(i);
-      REQUIRE(port.receive()->data<int>() == i);
+      REQUIRE(port.receive_for(kPatience)->data<int>() == i);
     }
   }
-  CHECK(slow[SlowPolicy::disconnect].receive().status() == ReceiveStatus::closed);
+  CHECK(slow[SlowPolicy::disconnect].receive_for(kPatience).status() == ReceiveStatus::closed);
   CHECK(slow[SlowPolicy::drop_newest].try_receive().status() == ReceiveStatus::empty);
   // What was held back goes out by itself: the newest four.
   std::vector<int> held;
@@ -242,7 +242,7 @@ TEST_CASE("a slow subscriber loses what its policy says, and the others nothing"
     held.push_back(number);
     if (held.size() == 4) slow[SlowPolicy::drop_oldest].close();
   });
-  EventLoop::current().run();
+  CHECK(runs_out());
   CHECK(held == std::vector{8, 9, 10, 11});
 }
 
@@ -271,11 +271,11 @@ TEST_CASE("what is held back for a slow subscriber goes before what is published
   publisher.add(std::move(channel.port1), {.most_unread = 2});
   for (int i = 0; i < 4; ++i) publisher.publish(i);
   CHECK(publisher.flush() == 2);
-  for (int i = 0; i < 2; ++i) CHECK(channel.port2.receive()->data<int>() == i);
+  for (int i = 0; i < 2; ++i) CHECK(channel.port2.receive_for(kPatience)->data<int>() == i);
   publisher.publish(4);
-  for (int i = 2; i < 4; ++i) CHECK(channel.port2.receive()->data<int>() == i);
+  for (int i = 2; i < 4; ++i) CHECK(channel.port2.receive_for(kPatience)->data<int>() == i);
   CHECK(publisher.flush() == 0);
-  CHECK(channel.port2.receive()->data<int>() == 4);
+  CHECK(channel.port2.receive_for(kPatience)->data<int>() == 4);
 }
 
 TEST_CASE("what a subscriber posts is heard, and whoever is disconnected is named") {
