@@ -35,6 +35,7 @@ OTHERS = {
     "copies": ("tests/process/clone-test", "does not keep its parent's death from the peer", "-tc=*death from the peer"),
     "crowded": ("tests/names/names-test", "a neighbour's descriptors keep",
                 "-tc=*a neighbour's descriptors*"),
+    "leaves": ("tests/crash/crash-test", "reads_as_one_leaves(", "-tc=a new end that leaves*"),
 }
 # Of a case that a fault has hang: more than the deadlines that are in the cases, so that those are what it ends by.
 CASE_S = 45

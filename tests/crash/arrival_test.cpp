@@ -48,6 +48,21 @@ struct KilledReader {
   }
 };
 
+// How often a segment is read at while an end leaves that was not used, of a channel whose other end was.
+int reads_as_one_leaves(bool peer_has_sent_ports) {
+  MessageChannel channel, carrier;
+  MessagePort carried;
+  if (peer_has_sent_ports)
+    carried = post_with_port(channel.port1, "with a port");
+  else
+    channel.port1.post_message("without");
+  int reads = 0;
+  system_calls().before_read = [&reads] { ++reads; };
+  carrier.port1.post_message("leaves", {.transfer = {channel.port2}});
+  system_calls() = {};
+  return reads;
+}
+
 std::chrono::nanoseconds cpu_used() {
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
@@ -220,3 +235,8 @@ TEST_CASE(
   CHECK(child.wait() == ChildExit::exited(0));
 }
 #endif
+
+TEST_CASE("a new end that leaves has its segment read once if its peer has sent ports, and else not") {
+  CHECK(reads_as_one_leaves(false) == 0);
+  CHECK(reads_as_one_leaves(true) == 1);
+}

@@ -55,3 +55,8 @@ extern "C" int shutdown(int socket, int how) noexcept {
   if (system_calls().before_shutdown) system_calls().before_shutdown();
   return static_cast<int>(::syscall(SYS_shutdown, socket, how));
 }
+
+extern "C" ssize_t pread(int file, void* buffer, size_t bytes, off_t offset) {
+  if (system_calls().before_read) system_calls().before_read();
+  return ::syscall(SYS_pread64, file, buffer, bytes, offset);
+}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What a test does at the edge of one of the library's system calls: kill itself there, stop there, let
-// another thread in, or refuse the call. This binary's sendmsg, recvmsg and shutdown stand in front of the C
-// library's.
+// another thread in, or refuse the call. This binary's sendmsg, recvmsg, shutdown and pread stand in front of
+// the C library's.
 #pragma once
 
 #include <functional>
@@ -18,6 +18,7 @@ struct SystemCalls {
   std::function<void()> after_receive;
   std::function<void()> before_doorbell;
   std::function<void()> before_shutdown;
+  std::function<void()> before_read;  // at a place of a file
 };
 
 // Of the whole process; set while nobody is inside a call.
