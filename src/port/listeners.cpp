@@ -87,19 +87,15 @@ void Listeners::run_phase(Event& event, bool capture, std::size_t end, std::exce
       continue;
     }
     if (listener.once) mark_removed(listener);
-    call(listener, event, unreported);
+    if (listener.passive) event.flags_ |= Event::kInPassiveListener;
+    try {
+      listener.call(event);
+    } catch (...) {
+      auto exception = std::current_exception();
+      if (!report(exception) && !unreported) unreported = std::move(exception);
+    }
+    event.flags_ &= ~static_cast<unsigned>(Event::kInPassiveListener);
   }
-}
-
-void Listeners::call(Listener& listener, Event& event, std::exception_ptr& unreported) noexcept {
-  if (listener.passive) event.flags_ |= Event::kInPassiveListener;
-  try {
-    listener.call(event);
-  } catch (...) {
-    auto exception = std::current_exception();
-    if (!report(exception) && !unreported) unreported = std::move(exception);
-  }
-  event.flags_ &= ~static_cast<unsigned>(Event::kInPassiveListener);
 }
 
 void Listeners::mark_removed(Listener& listener) noexcept {

@@ -59,7 +59,6 @@ class Listeners {
   };
 
   void run_phase(Event& event, bool capture, std::size_t end, std::exception_ptr& unreported);
-  void call(Listener& listener, Event& event, std::exception_ptr& unreported) noexcept;
   void mark_removed(Listener& listener) noexcept;
   void tidy() noexcept;
 

@@ -181,19 +181,23 @@ void PortState::tidy() noexcept {
 }
 
 std::size_t PortState::serve(std::size_t most) {
-  const std::shared_ptr<PortState> self = shared_from_this();  // a listener may destroy the port
+  // A listener may destroy the port, or bind it to others.
+  const std::shared_ptr<PortState> self = shared_from_this();
+  const std::shared_ptr<Listeners> listeners = listeners_;
   std::size_t served = 0;
   // A message with descriptors costs as much as hundreds without, and ends the port's share of this turn.
   for (took_packet_ = false; served < most && !took_packet_; ++served) {
     Endpoint* const endpoint = used();
-    if (endpoint == nullptr || !attachment_) return served;
+    if (endpoint == nullptr || !attachment_ || listeners_ != listeners) return served;
     if (others_wait(*endpoint) && serve_earlier(*endpoint)) continue;
     if (!enabled_ && serve_disabled(*endpoint)) continue;
     if (below_threshold(*endpoint)) {
       if (serve_drain(*endpoint)) continue;
       break;
     }
-    if (serve_drain(*endpoint) || (enabled_ && serve_message(*endpoint)) || serve_close(*endpoint)) continue;
+    if (serve_drain(*endpoint) || (enabled_ && serve_message(*endpoint, listeners.get())) ||
+        serve_close(*endpoint))
+      continue;
     // Closed here, by a listener or another thread, and its queue is delivered: the loop lets go of the
     // socket, then it is closed.
     if (endpoint->status() == Status::closed && !retrying_) {
@@ -224,11 +228,11 @@ bool PortState::has_message_to_serve() noexcept {
   return endpoint != nullptr && enabled_ && !retrying_ && !violated_ && attachment_ && !dry(*endpoint);
 }
 
-bool PortState::serve_message(Endpoint& endpoint) {
+bool PortState::serve_message(Endpoint& endpoint, Listeners* listeners) {
   if (retrying_ || violated_) return false;
   if (lane::Loan loan; lanes_.lend(loan)) [[likely]] {
     MessageEvent event(loan, lanes_);
-    dispatch(event);
+    if (listeners != nullptr) dispatch_to(*listeners, event);
     return true;
   }
   if (endpoint.status() == Status::closed && earlier_.empty()) {
@@ -286,9 +290,12 @@ bool PortState::serve_drain(Endpoint& endpoint) {
 
 void PortState::dispatch(Event& event) noexcept {
   const std::shared_ptr<Listeners> listeners = listeners_;
-  if (!listeners) return;
+  if (listeners) dispatch_to(*listeners, event);
+}
+
+void PortState::dispatch_to(Listeners& listeners, Event& event) noexcept {
   try {
-    listeners->dispatch(event);
+    listeners.dispatch(event);
   } catch (...) {
     static_cast<void>(report(std::current_exception()));
   }

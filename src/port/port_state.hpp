@@ -314,10 +314,12 @@ class PortState final : public LoopSource,
 
   // port_events.cpp
   bool serve_earlier(Endpoint& endpoint);
-  bool serve_message(Endpoint& endpoint);
+  bool serve_message(Endpoint& endpoint, Listeners* listeners);
   bool serve_close(Endpoint& endpoint);
   bool serve_drain(Endpoint& endpoint);
   void dispatch(Event& event) noexcept;
+  // Whoever calls it shares them for as long as it takes.
+  static void dispatch_to(Listeners& listeners, Event& event) noexcept;
   void warn_of_unread() noexcept;
   static constexpr std::int64_t kRetryNs = 10'000'000;  // after the kernel had no descriptors or no memory
   void retry_later(std::int64_t pause_ns);

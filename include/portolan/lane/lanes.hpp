@@ -81,7 +81,8 @@ class Lanes {
     return standing.usable() && !standing.peer_closed() && reader_->dry_here();
   }
   /// What was lent is done with. False: somebody else has to be told, too.
-  [[nodiscard]] bool take_back(std::uint64_t sequence, std::uint32_t payload_bytes) const noexcept {
+  [[nodiscard, gnu::always_inline]] bool take_back(std::uint64_t sequence,
+                                                   std::uint32_t payload_bytes) const noexcept {
     const Standing& standing = *taking_.load(std::memory_order_relaxed);  // [Q9]
     return standing.status() != Status::inert && standing.owned() &&
            reader_->take_back(sequence, payload_bytes);
