@@ -74,14 +74,14 @@ class Attributes {
 
 // Duplicates above every target, so that no dup2 in the child can overwrite the source of a later one, nor
 // find source and target equal and leave close-on-exec set.
-std::vector<FileDescriptor> lift_above_targets(const std::vector<InheritedDescriptor>& descriptors) {
+std::vector<FileDescriptor> lift_above_targets(const SpawnRequest& request) {
   int highest = STDERR_FILENO;
-  for (const InheritedDescriptor& each : descriptors) highest = std::max(highest, each.target);
+  for (const InheritedDescriptor& each : request.descriptors) highest = std::max(highest, each.target);
   std::vector<FileDescriptor> lifted;
-  lifted.reserve(descriptors.size());
-  for (const InheritedDescriptor& each : descriptors) {
+  lifted.reserve(request.descriptors.size());
+  for (const InheritedDescriptor& each : request.descriptors) {
     lifted.emplace_back(::fcntl(each.source, F_DUPFD_CLOEXEC, highest + 1));
-    if (!lifted.back()) throw_refusal(last_error(), "spawn", std::to_string(each.source), kDescriptorCure);
+    if (!lifted.back()) throw_refusal(last_error(), request.call, request.program, kDescriptorCure);
   }
   return lifted;
 }
@@ -108,7 +108,7 @@ ProcessEnd reap(int pidfd) noexcept {
 }  // namespace
 
 SpawnedProcess spawn(const SpawnRequest& request) {
-  std::vector<FileDescriptor> lifted = lift_above_targets(request.descriptors);
+  std::vector<FileDescriptor> lifted = lift_above_targets(request);
   FileActions actions;
   const Attributes attributes;
   for (std::size_t i = 0; i < lifted.size(); ++i)
@@ -119,8 +119,10 @@ SpawnedProcess spawn(const SpawnRequest& request) {
   SpawnedProcess spawned;
   check(::posix_spawnp(&spawned.pid, request.program.c_str(), actions.get(), attributes.get(),
                        pointers(arguments).data(), pointers(request.environment).data()),
-        "spawn", request.program,
-        "check that the program and the directory exist and that it may be executed");
+        request.call, request.program,
+        "check that the program and the directory" +
+            (request.directory.empty() ? "" : " \"" + request.directory + '"') +
+            " exist and that it may be executed");
   lifted.clear();  // makes room for the pidfd: what the child has inherited would be lost with the child
   try {
     spawned.pidfd = open_pidfd(spawned.pid);  // the number is the child's until somebody reaps it

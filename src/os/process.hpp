@@ -26,6 +26,7 @@ struct SpawnRequest {
   std::vector<std::string> environment;  // all of it, as NAME=VALUE
   std::string directory;                 // empty: ours. A relative program path is looked up from there
   std::vector<InheritedDescriptor> descriptors;  // 0, 1 and 2 are inherited anyway
+  std::string call = "spawn";                    // what a refusal says was called
 };
 
 struct SpawnedProcess {

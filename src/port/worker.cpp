@@ -74,6 +74,7 @@ WorkerState::WorkerState(const std::string& program, std::vector<std::string> ar
   os::SpawnRequest request{program, std::move(arguments),
                            make_environment(call, options, departure.variable()), options.directory,
                            departure.inherited()};
+  request.call = "Worker";
   {
     // A child forked meanwhile would keep the duplicates that the spawn works with.
     const NoForks no_forks;

@@ -331,6 +331,15 @@ TEST_CASE("a worker that cannot be started leaves its options and their ports as
   const Worker refused("no-such-program-in-the-path", {}, std::move(options), error);
   CHECK(error == std::errc::no_such_file_or_directory);
   CHECK(refused.pid() == -1);
+  options.directory = "/no-such-directory";
+  std::string said;
+  try {
+    const Worker nowhere("/proc/self/exe", {}, std::move(options));
+  } catch (const PortError& refusal) {
+    said = refusal.what();
+  }
+  CHECK(said.starts_with("Worker(\"/proc/self/exe\"): No such file or directory; "));
+  CHECK(said.find("the directory \"/no-such-directory\" exist") != std::string::npos);
   options.ports.emplace("parent", MessagePort());
   CHECK_THROWS_AS(Worker("/proc/self/exe", {}, std::move(options)), PortError);
   REQUIRE(options.ports.contains("work"));
