@@ -24,6 +24,7 @@ import tempfile
 import time
 
 LIST = "tests/conformance/mutants.txt"
+LISTS = [LIST, "tests/port/faults.txt"]
 COPIED = ["bench", "daemon", "docs", "include", "src", "tests", "meson.build", "meson_options.txt"]
 PROGRAM = "tests/conformance/conformance-test"
 # Which program, what it says, and which of its cases.
@@ -106,6 +107,24 @@ def plant(source, blocks):
     return source
 
 
+def by_file(blocks):
+    files = {}
+    for block in blocks:
+        files.setdefault(block.file, []).append(block)
+    return files
+
+
+def cannot_be_planted(root, listed):
+    """A complaint for each file of the list in which its faults have no place any more."""
+    complaints = []
+    for name, blocks in by_file(blocks_of((root / listed).read_text(encoding="utf-8"))).items():
+        try:
+            plant((root / name).read_text(encoding="utf-8"), blocks)
+        except (OSError, ValueError) as error:
+            complaints.append(f"{listed}: {error}")
+    return complaints
+
+
 def write_if_new(path, content):
     """So that what has not changed is not built again."""
     if not path.is_file() or path.read_bytes() != content:
@@ -114,9 +133,7 @@ def write_if_new(path, content):
 
 
 def copy_tree(root, tree, blocks):
-    by_file = {}
-    for block in blocks:
-        by_file.setdefault(block.file, []).append(block)
+    files = by_file(blocks)
     for name in COPIED:
         top = root / name
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
@@ -124,10 +141,10 @@ def copy_tree(root, tree, blocks):
                 continue
             relative = path.relative_to(root)
             content = path.read_bytes()
-            if str(relative) in by_file:
-                content = plant(content.decode(), by_file.pop(str(relative))).encode()
+            if str(relative) in files:
+                content = plant(content.decode(), files.pop(str(relative))).encode()
             write_if_new(tree / relative, content)
-    for name in by_file:
+    for name in files:
         raise ValueError(f"{name}: no such file")
 
 
@@ -249,6 +266,13 @@ def selftest():
         except ValueError:
             continue
         sys.exit(f"planted without a complaint: {text}")
+    with tempfile.TemporaryDirectory() as directory:
+        root = pathlib.Path(directory)
+        (root / "list").write_text("a\n- x\n+ MUTANT(n)\n\nb\n- x\n+ MUTANT(m)\n\nnowhere\n- x\n+ MUTANT(l)\n")
+        (root / "a").write_text("x")
+        (root / "b").write_text("y")
+        found = cannot_be_planted(root, "list")
+        assert len(found) == 2 and "b: 0 times" in found[0] and "nowhere" in found[1], found
     # A program that notices one fault and not another.
     with tempfile.TemporaryDirectory() as directory:
         program, other = pathlib.Path(directory) / PROGRAM, pathlib.Path(directory) / OTHERS["stress"][0]

@@ -137,7 +137,8 @@ def main():
         page, complaints = make(root)
         (root / PAGE).write_text(page, encoding="utf-8")
     else:
-        complaints = check(root)
+        # All of the faults still have their places in the sources, also those that are of no item.
+        complaints = check(root) + [each for listed in mutants.LISTS for each in mutants.cannot_be_planted(root, listed)]
     for complaint in complaints:
         print(complaint)
     return 1 if complaints else 0
