@@ -16,7 +16,8 @@ inline namespace v1 {
 struct ChannelOptions {
   std::size_t limit_bytes =
       64 << 20;  ///< of unread messages, each way; rounded up to what the segment's blocks allow, which is 64
-                 ///< KiB at least and 512 GiB at most. A larger message is `full` however long one waits
+                 ///< KiB at least and 512 GiB at most. A larger message goes when
+                 ///< no other one of more than a quarter of this is unread
   std::string label = {};  ///< for people and tools; its first 63 bytes are kept
   Trust trust = Trust::same_user;
   bool prefault = false;  ///< gives both rings all their memory now, so that no post waits for a page later

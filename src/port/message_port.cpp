@@ -108,7 +108,7 @@ void MessagePort::throw_full(const char* call) const {
       std::string(call) + "(" + state_->name() + "): the peer has not read enough of the channel's " +
       std::to_string(about.limit_bytes) +
       " bytes, or of the socket's room for ports; wait with post_message_for() or on_drain(), or raise "
-      "ChannelOptions::limit_bytes, into which a message has to fit");
+      "ChannelOptions::limit_bytes");
 }
 
 Space MessagePort::reserve_elsewhere(std::size_t bytes) {
