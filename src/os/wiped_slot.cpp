@@ -6,6 +6,7 @@
 #include "os/wiped_slot.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <new>
 #include <sys/mman.h>
 
@@ -59,7 +60,12 @@ Slot* map_page() {
   const std::size_t bytes = page_bytes();
   void* const page = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) throw std::bad_alloc();
-  static_cast<void>(::madvise(page, bytes, MADV_WIPEONFORK));  // refused by old kernels alone
+  // Old kernels do not know it. Others refuse where the page has become part of a neighbour's mapping, and
+  // the process may have no more mappings: a child's copy would take itself for the owner.
+  if (::madvise(page, bytes, MADV_WIPEONFORK) != 0 && errno != EINVAL) {
+    ::munmap(page, bytes);
+    throw std::bad_alloc();
+  }
   auto* const slots = static_cast<Slot*>(page);
   const std::size_t count = bytes / sizeof(Slot);
   for (std::size_t i = 1; i + 1 < count; ++i)

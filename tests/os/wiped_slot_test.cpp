@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <doctest/doctest.h>
 #include <memory>
+#include <new>
 #include <set>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,11 +19,13 @@
 #include <unistd.h>
 #include <vector>
 
+#include "os/refused_call.hpp"
 #include "support/child_process.hpp"
 
 using portolan::os::WipedSlot;
 using portolan::testing::ChildExit;
 using portolan::testing::ChildProcess;
+using portolan::testing::refuse_call;
 
 namespace {
 
@@ -91,6 +95,29 @@ TEST_CASE("a slot that is given back is used again") {
     for (const auto& slot : slots) seen.insert(slot->memory());
   }
   CHECK(seen.size() < 100);
+}
+
+TEST_CASE("a kernel that has nothing to wipe memory with gives no slot") {
+  ChildProcess child = ChildProcess::fork([] {
+    PORTOLAN_CHILD_REQUIRE(refuse_call(SYS_madvise, EAGAIN));
+    Slots slots;
+    try {
+      // More than a page that was begun before.
+      while (slots.size() < 10'000) slots.push_back(std::make_unique<WipedSlot>());
+    } catch (const std::bad_alloc&) {
+    }
+    PORTOLAN_CHILD_REQUIRE(slots.size() < 10'000);
+    return 0;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
+}
+
+TEST_CASE("a kernel that knows no wiping gives slots all the same") {
+  ChildProcess child = ChildProcess::fork([] {
+    PORTOLAN_CHILD_REQUIRE(refuse_call(SYS_madvise, EINVAL));
+    return take(10'000).size() == 10'000 ? 0 : 1;
+  });
+  CHECK(child.wait() == ChildExit::exited(0));
 }
 
 TEST_CASE(
