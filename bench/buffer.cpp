@@ -85,9 +85,10 @@ double create_ns() {
 
 double touch(portolan::SharedBuffer& buffer) {
   const std::span<std::byte> bytes = buffer.bytes();
+  const std::size_t pages = bytes.size() / kPage;
   const std::int64_t began = now_ns();
   for (std::size_t at = 0; at < bytes.size(); at += kPage) bytes[at] = std::byte{1};
-  return static_cast<double>(now_ns() - began) / static_cast<double>(bytes.size() / kPage);
+  return static_cast<double>(now_ns() - began) / static_cast<double>(pages);
 }
 
 double first_touch_ns() {
@@ -110,9 +111,10 @@ double unmap_ns() {
   portolan::MessageChannel carrier;
   portolan::SharedBuffer buffer(kTouched);
   touch(buffer);
+  constexpr std::size_t kPages = kTouched / kPage;
   const std::int64_t began = now_ns();
   carrier.port1.post_message("on", {.transfer = {buffer}});
-  return static_cast<double>(now_ns() - began) / static_cast<double>(kTouched / kPage);
+  return static_cast<double>(now_ns() - began) / static_cast<double>(kPages);
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ void ask_for_connects(const std::string& daemon, Figures& figures) {
   auto& connects = shared_value<std::atomic<std::uint64_t>>();
   auto& ends = shared_value<std::atomic<bool>>();
   std::vector<pid_t> programs;
+  programs.reserve(kPrograms);
   for (int i = 0; i < kPrograms; ++i)
     programs.push_back(start_process([&] {
       while (!ends) {

@@ -87,6 +87,7 @@ void DaemonProcess::start() {
     std::vector<std::string> words{program_, "--system", "--socket", socket_, "--log-level", "error"};
     words.insert(words.end(), options_.begin(), options_.end());
     std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
     for (std::string& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
     ::execv(pointers[0], pointers.data());
