@@ -49,9 +49,10 @@ struct Burst {
 
 double post_burst(portolan::MessagePort& port) {
   const std::vector<std::byte> payload(kMessageBytes);
+  constexpr std::size_t kMessages = kBurstBytes / kMessageBytes;
   const std::int64_t began_ns = now_ns();
-  for (std::size_t i = 0; i < kBurstBytes / kMessageBytes; ++i) port.post_message(payload);
-  return static_cast<double>(now_ns() - began_ns) / (kBurstBytes / kMessageBytes);
+  for (std::size_t i = 0; i < kMessages; ++i) port.post_message(payload);
+  return static_cast<double>(now_ns() - began_ns) / kMessages;
 }
 
 Burst measure_burst(std::int64_t later_ns) {
