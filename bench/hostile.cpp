@@ -195,7 +195,7 @@ void measure_hostile(Report& report) {
                               Storm::descriptors, Storm::messages}) {
       std::optional<double> p99_ns;
       report.parts(fmt::format("{}, {}", name_of(storm), way.name), {"Portolan"}, {"p50", "p99"}, "ns", [&] {
-        const Parts parts =
+        Parts parts =
             std::async(std::launch::async, [&] { return trips_beside(storm, way.answering); }).get();
         p99_ns = parts[1];
         return parts;
