@@ -53,6 +53,22 @@ class Keeper final : public port::ForkGuarded {
   DaemonLink link_;
 };
 
+// Ports on their way to reclaim(): a forked child closes its copies.
+struct OnWay final : port::ForkGuarded {
+  OnWay() { enrol(); }
+  ~OnWay() {
+    const port::NoForks no_forks;
+    arrived.clear();
+    withdraw();
+  }
+  void become_inert() noexcept override {
+    for (DaemonLink::Arrived& each : arrived)
+      for (FileDescriptor& descriptor : each.descriptors) descriptor.reset();
+  }
+
+  std::vector<DaemonLink::Arrived> arrived;
+};
+
 std::string in(const char* call, std::string_view name) {
   return std::string(call) + "(\"" + std::string(name) + "\")";
 }
@@ -108,12 +124,12 @@ std::map<std::string, MessagePort> reclaim(std::string_view name, std::chrono::n
   request.kind = wire::NameKind::reclaim;
   request.name = name;
   request.duration_ns = static_cast<std::uint64_t>(std::max<std::int64_t>(patience.count(), 0));
-  std::vector<names::DaemonLink::Arrived> kept;
+  names::OnWay kept;
   const std::int64_t longest_ns = static_cast<std::int64_t>(request.duration_ns) + names::kAnswerNs;
-  const port::NoForks no_forks;
-  static_cast<void>(names::Keeper::only().call(call, std::move(request), {}, longest_ns, &kept));
+  static_cast<void>(names::Keeper::only().call(call, std::move(request), {}, longest_ns, &kept.arrived));
+  const port::NoForks no_forks;  // until they are ports
   std::map<std::string, MessagePort> ports;
-  for (names::DaemonLink::Arrived& each : kept) {
+  for (names::DaemonLink::Arrived& each : kept.arrived) {
     if (each.packet.kind != wire::NameKind::kept) continue;
     try {
       ports.emplace(each.packet.text,

@@ -78,17 +78,13 @@ DaemonLink::Got DaemonLink::receive(Arrived& out) {
   }
 }
 
-// Nothing: the deadline is over.
-DaemonLink::Got DaemonLink::await(Arrived& out, std::int64_t deadline_ns) {
+// Until something is there, or the deadline is over.
+void DaemonLink::await(std::int64_t deadline_ns) const {
   os::Epoll epoll;
   static_cast<void>(epoll.add(socket_.get(), os::kReadable, 0));
-  for (;;) {
-    const Got got = receive(out);
-    const std::int64_t left_ns = deadline_ns - os::monotonic_ns();
-    if (got != Got::nothing || left_ns <= 0) return got;
-    std::array<os::ReadyTag, 1> ready;
-    static_cast<void>(epoll.wait(ready, left_ns));
-  }
+  std::array<os::ReadyTag, 1> ready;
+  const std::int64_t left_ns = deadline_ns - os::monotonic_ns();
+  if (left_ns > 0) static_cast<void>(epoll.wait(ready, left_ns));
 }
 
 wire::NamePacket DaemonLink::call(const std::string& what, wire::NamePacket packet,
@@ -103,13 +99,18 @@ wire::NamePacket DaemonLink::call(const std::string& what, wire::NamePacket pack
       if (const auto error = send(packet, descriptors)) fail(error, gone);
       sent = true;
     }
+    await(deadline_ns);
+    // What comes may bring descriptors, which nobody that a fork knows of has before it is on its way. The
+    // wait is not within: it would hold up every fork and every new channel of this process.
+    const port::NoForks no_forks;
     Arrived arrived;
-    switch (await(arrived, deadline_ns)) {
+    switch (receive(arrived)) {
       case Got::lost:
         close();
         fail(std::make_error_code(std::errc::connection_reset), gone);
         break;
       case Got::nothing:
+        if (os::monotonic_ns() < deadline_ns) continue;
         fail(std::make_error_code(std::errc::timed_out),
              "portoland at " + where_ + " does not answer; look at its log, or restart it");
         break;

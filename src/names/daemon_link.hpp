@@ -57,7 +57,7 @@ class DaemonLink {
   [[nodiscard]] std::string explain(std::error_code error) const;
 
  private:
-  Got await(Arrived& out, std::int64_t deadline_ns);
+  void await(std::int64_t deadline_ns) const;
 
   FileDescriptor socket_;
   std::string where_;

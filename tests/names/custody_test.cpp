@@ -10,6 +10,8 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <sys/types.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #include "names/broker_process.hpp"
 #include "names/stranger.hpp"
 #include "port/hand_over.hpp"
+#include "process/asleep.hpp"
 #include "support/body.hpp"
 #include "support/child_process.hpp"
 #include "support/condition.hpp"
@@ -247,6 +250,40 @@ TEST_CASE("reclaim waits for the owner's end, and says so when it does not come"
   REQUIRE(ports.size() == 1);
   ports.at("port").post_message("from the successor");
   CHECK(client.receive()->text() == "from the successor");
+}
+
+TEST_CASE("while one thread waits for its predecessor's end, the others make channels and fork") {
+  BrokerProcess broker;
+  find_broker();
+  const PortCensus census;
+  ChildProcess service = ChildProcess::fork([]() -> int {
+    Listener listener(kLedgerName);
+    MessagePort port = std::move(listener.accept().port());
+    keep(kLedgerName, port);
+    port.post_message("kept");
+    for (;;) ::pause();
+  });
+  MessagePort client = connect(kLedgerName);
+  CHECK(client.receive()->text() == "kept");
+  std::map<std::string, MessagePort> ports;
+  std::atomic<pid_t> thread{0};
+  std::atomic<bool> ended{false};
+  std::thread successor([&] {
+    thread = ::gettid();
+    try {
+      ports = reclaim(kLedgerName, kPatience);
+    } catch (const PortError&) {  // there are no ports then
+    }
+    ended = true;
+  });
+  CHECK(wait_until([&] { return thread != 0 && sleeps_deeply(thread); }));
+  MessageChannel channel;
+  ChildProcess child = ChildProcess::fork([] { return 0; });
+  CHECK(child.wait() == ChildExit::exited(0));
+  CHECK_FALSE(ended);
+  service.send(SIGKILL);
+  successor.join();
+  CHECK(ports.size() == 1);
 }
 
 // Runs under its own name after the exec, and finds its predecessor's ports with the daemon.
