@@ -173,6 +173,7 @@ double shared_sender_rate(int threads, int count) {
   portolan::SharedSender sender(std::move(channel.port1));
   const std::int64_t began_ns = now_ns();
   std::vector<std::thread> posting;
+  posting.reserve(static_cast<std::size_t>(threads));
   for (int thread = 0; thread < threads; ++thread)
     posting.emplace_back([sender, count]() mutable {
       for (int i = 0; i < count; ++i)

@@ -36,6 +36,7 @@ void produce(portolan::PortHandle handle, int processor, std::uint64_t count) {
 }
 
 double producers_rate(std::size_t producers) {
+  const std::uint64_t each = kMessages / producers;
   const int processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   std::vector<std::unique_ptr<portolan::MessageChannel>> channels;
   std::vector<std::unique_ptr<const Partner>> partners;
@@ -43,8 +44,7 @@ double producers_rate(std::size_t producers) {
     portolan::MessageChannel& channel = *channels.emplace_back(std::make_unique<portolan::MessageChannel>());
     portolan::PortHandle handle = std::move(channel.port2).release();
     const int processor = 1 + static_cast<int>(i) % std::max(1, processors - 1);
-    partners.push_back(std::make_unique<const Partner>(
-        [&] { produce(std::move(handle), processor, kMessages / producers); }));
+    partners.push_back(std::make_unique<const Partner>([&] { produce(std::move(handle), processor, each); }));
   }
   portolan::EventLoop& loop = portolan::EventLoop::current();
   std::uint64_t received = 0;
@@ -59,7 +59,7 @@ double producers_rate(std::size_t producers) {
   const std::int64_t began_ns = now_ns();
   loop.run();
   const std::int64_t took_ns = now_ns() - began_ns;
-  if (received != kMessages / producers * producers) throw std::runtime_error("messages are missing");
+  if (received != each * producers) throw std::runtime_error("messages are missing");
   return static_cast<double>(received) * 1e9 / static_cast<double>(took_ns);
 }
 
