@@ -122,6 +122,7 @@ void Report::print_complete(const std::vector<std::size_t>& places) {
   if (printed_section_ != section_) fmt::print("\n{}\n", section_);
   printed_section_ = section_;
   std::vector<const Row*> rows;
+  rows.reserve(places.size());
   for (const std::size_t place : places) rows.push_back(&rows_[place]);
   for (const bool near : {true, false}) {
     if (rows.size() == 1)
