@@ -48,7 +48,8 @@ void send_file(portolan::MessagePort& stream, Order order) {
 
 int work() {
   std::map<std::string, portolan::MessagePort> ports = portolan::inherited_ports();
-  const std::string name = std::getenv("DEMO_PROCESS");
+  const char* const given = std::getenv("DEMO_PROCESS");
+  const std::string name = given != nullptr ? given : "worker";
   Diary diary(std::move(ports.at("log")), name);
   portolan::MessagePort stream = std::move(ports.at("stream"));
   portolan::MessagePort start = std::move(ports.at("start"));
