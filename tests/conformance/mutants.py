@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 LIST = "tests/conformance/mutants.txt"
@@ -226,12 +227,17 @@ def check(directory, name, faults):
         failed.append("without a fault: the cases fail")
     listed = subprocess.run([str(program), "-ltc"], stdout=subprocess.PIPE, text=True, check=True).stdout
 
+    # The crowd of one run is a crowd for another of the same user.
+    alone = {item: threading.Lock() for item in OTHERS}
+
     def complaint(fault, item):
         if not item:
             return f"{fault}: no item notices it"
         if item in OTHERS:
             name, words, *arguments = OTHERS[item]
-            if not says(directory / name, fault, words, *arguments):
+            with alone[item]:
+                noticed = says(directory / name, fault, words, *arguments)
+            if not noticed:
                 return f"{fault}: {name} does not say that it {words}"
             print(f"{fault}: noticed by {item}", flush=True)
             return None
