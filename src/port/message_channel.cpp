@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <memory>
+#include <system_error>
 #include <utility>
 
+#include <portolan/error.hpp>
 #include <portolan/message_channel.hpp>
 
 #include "port/fork_guard.hpp"
@@ -22,6 +24,15 @@ MessageChannel::MessageChannel(const ChannelOptions& options) {
   port::PortState::make_unshipped(a, b);
   port::PortAccess::put(port1, a);
   port::PortAccess::put(port2, b);
+}
+
+MessageChannel::MessageChannel(const ChannelOptions& options, std::error_code& error) {
+  error.clear();
+  try {
+    *this = MessageChannel(options);
+  } catch (const PortError& refusal) {
+    error = refusal.code();
+  }
 }
 
 }  // namespace v1

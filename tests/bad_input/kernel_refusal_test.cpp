@@ -121,6 +121,22 @@ TEST_CASE("without descriptors a channel is not made, and the error says what to
   check_refused_with_one_descriptor([] { MessageChannel channel; }, {"RLIMIT_NOFILE"});
 }
 
+TEST_CASE("who wants no exception of a channel is given its code, and detached ports") {
+  const PortCensus census;
+  std::error_code error;
+  {
+    FewDescriptors few(1);
+    const MessageChannel refused({}, error);
+    CHECK_FALSE(refused.port1.is_open());
+    CHECK_FALSE(refused.port2.is_open());
+  }
+  CHECK(error == std::error_code(EMFILE, std::generic_category()));
+  MessageChannel channel({}, error);
+  CHECK_FALSE(error);
+  channel.port1.post_message("it works");
+  CHECK(channel.port2.receive()->text() == "it works");
+}
+
 TEST_CASE("without descriptors a bundle of ports is refused whole") {
   const PortCensus census;
   MessageChannel carrier({.label = "carrier"});
