@@ -23,7 +23,7 @@ inline constexpr std::size_t npos = static_cast<std::size_t>(-1);
 /// closed port is one with an end. Sleeps as receive() does, on all of them at once; close() of one from
 /// another thread ends it. A message that a foreign peer sent descriptors with may have to wait all the same
 /// when it is received: see Trust. The calling thread is the receiving one of all of them. Throws PortError
-/// if there are no descriptors to sleep on.
+/// if there are no descriptors to sleep on, InvalidStateError in a forked child, whose copies are nobody's.
 [[nodiscard]] PORTOLAN_API std::size_t wait_any(std::span<MessagePort* const> ports,
                                                 std::chrono::nanoseconds patience);
 /// The same, until stop is requested: npos.

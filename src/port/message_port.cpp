@@ -199,8 +199,8 @@ void MessagePort::set_threshold(Threshold least) noexcept {
 }
 
 Drained MessagePort::drained() const {
-  if (!state_) return {};
-  const port::Endpoint* const endpoint = state_->use();
+  if (state_) state_->check_process("drained");
+  const port::Endpoint* const endpoint = state_ ? state_->use() : nullptr;
   return endpoint != nullptr ? Drained(state_, endpoint, endpoint->writer().message_count()) : Drained();
 }
 

@@ -34,7 +34,9 @@ class WaitingPorts {
     states_.reserve(ports.size());
     for (const MessagePort* const port : ports) {
       states_.push_back(port != nullptr ? PortAccess::state(*port) : nullptr);
-      if (states_.back()) static_cast<void>(states_.back()->use());
+      if (!states_.back()) continue;
+      states_.back()->check_process("wait_any");
+      static_cast<void>(states_.back()->use());
     }
     sockets_.reserve(ports.size());
   }

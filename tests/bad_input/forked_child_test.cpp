@@ -48,6 +48,9 @@ void use_in_child(MessagePort& port, const std::string& object) {
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.peer()); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.info()); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.custody_handle()); }));
+  PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(port.drained()); }));
+  MessagePort* const only[] = {&port};
+  PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(wait_any(only, kPatience)); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { static_cast<void>(std::move(port).release()); }));
   PORTOLAN_CHILD_REQUIRE(refused([&] { own.port1.post_message("away", {.transfer = {port}}); }));
   PORTOLAN_CHILD_REQUIRE(own.port1.is_open());
