@@ -83,7 +83,12 @@ def replies_are_decoded_and_name_what_they_answer():
 def lines_go_both_ways_and_connect_ends_when_all_is_read():
     with address() as where, started("listen", where) as listener:
         listener.stdin.write("for the first\n")
-        equal(portolan("connect", where, stdin=b"one\ntwo\nno end of line"), "for the first\n")
+        with started("connect", where) as client:
+            # It ends when all that it said is read, whatever is still to come.
+            equal(client.stdout.readline(), "for the first\n")
+            client.stdin.write("one\ntwo\nno end of line")
+            client.stdin.close()
+            equal(client.wait(PATIENCE_S), 0)
         equal([listener.stdout.readline() for _ in range(3)], ["one\n", "two\n", "no end of line\n"])
         listener.stdin.close()  # ends only the sending
         equal(portolan("connect", where, stdin=b"the second client\n"), "")
