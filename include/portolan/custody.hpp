@@ -30,8 +30,7 @@ struct KeepOptions {
 /// forgets all when it ends: keep again once it is back.
 ///
 /// From any thread. Throws PortError (no portoland, the policy, a label that a port of another process has,
-/// limits),
-/// InvalidStateError for a port that is detached or closed, and DataCloneError for an end of a
+/// limits), InvalidStateError for a port that is detached or closed, and DataCloneError for an end of a
 /// Trust::same_user channel if portoland runs neither as this user nor as root.
 PORTOLAN_API void keep(std::string_view name, MessagePort& port, KeepOptions options = {});
 
